@@ -1,0 +1,359 @@
+/* kv.h - the store: a key/value cache in memory that processes share.
+ *
+ * The concept
+ *
+ * The host (a web server, the PHP command line, a test) obtains one stretch
+ * of zeroed shared memory and hands it to kv_store_create() once.  Every
+ * thread that wants to use the store then attaches and gets a kv_store_t, a
+ * handle that lives in its own private memory and belongs to that thread
+ * alone.  Nothing in the shared memory is an address, so each process may
+ * map it elsewhere.
+ *
+ *      host memory (apr_shm, an nginx zone, mmap)
+ *     +--------------------------------------------------+
+ *     | header | threads | shards | index | segments ... |
+ *     +--------------------------------------------------+
+ *          ^                ^                ^
+ *      kv_store_t       kv_store_t       kv_store_t
+ *      (worker 1)       (worker 2)       (worker 3, killed at any time)
+ *
+ * - Reading (kv_read_*, kv_key_exists, kv_deadline_get) takes no lock and
+ *   waits for nobody.
+ * - Writing takes the lock of one of the store's shards, by the key's hash.
+ *   Each change of one key becomes visible by one 8-byte store, so a writer
+ *   that is killed has either done it or not done it.  The next writer sees
+ *   from the kernel's own record that the owner of the lock is dead.
+ * - The memory handed over is all that is ever used.  When it is full,
+ *   expired keys go first, then keys are evicted by the policy, or under
+ *   `noeviction` the write is refused with KV_NO_ROOM.
+ *
+ * Keys and values are any bytes, given as pointer and length; a key has 1 to
+ * KV_KEY_MAX_BYTES bytes.  Times are milliseconds.  No function
+ * here allocates memory but kv_store_attach() and, where a value is
+ * compressed, the calls that say so; none calls back, none longjmps.
+ *
+ * A handle after fork(): the child's copy is detached by itself; reads go on
+ * and the first write attaches it anew.
+ */
+
+#ifndef KV_H
+#define KV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The longest key. */
+#define KV_KEY_MAX_BYTES 65535u
+
+/** The smallest store that kv_store_create() takes, unless the geometry in
+ * kv_config_t is smaller than the default too (as tests have it). */
+#define KV_STORE_MIN_BYTES (4u << 20)
+
+/** A handle: one thread's attachment to a store. */
+typedef struct kv_store kv_store_t;
+
+typedef enum kv_result {
+    /** Done. */
+    KV_OK = 0,
+    /** No such key, or it has expired. */
+    KV_MISSING,
+    /** The key exists already (set with KV_SET_IF_ABSENT). */
+    KV_EXISTS,
+    /** The key's value is not the expected one. */
+    KV_DIFFERENT,
+    /** The value is not a canonical signed 64-bit decimal; it is kept. */
+    KV_NOT_INTEGER,
+    /** The sum leaves the signed 64-bit range; the value is kept. */
+    KV_OVERFLOW,
+    /** No memory left, and the policy allows no eviction. */
+    KV_NO_ROOM,
+    /** Empty key, or one longer than KV_KEY_MAX_BYTES. */
+    KV_BAD_KEY,
+    /** The value can never fit (see kv_store_value_max). */
+    KV_TOO_LARGE,
+    /** A live writer held the shard for longer than the wait limit, or the
+     * caller interrupted its own write (signal handler), or the table of
+     * attached threads is full.  Nothing changed. */
+    KV_BUSY,
+    /** kv_read_copy: the record was recycled meanwhile; begin again. */
+    KV_RETRY,
+    /** A time-out ran down (kv_key_wait). */
+    KV_TIMEOUT,
+    /** An argument is out of its documented range. */
+    KV_INVALID,
+    /** The memory holds no store, or one of another version or layout. */
+    KV_WRONG_LAYOUT,
+    /** malloc failed. */
+    KV_NO_MEMORY
+} kv_result_t;
+
+/** A sentence fragment for `result`, for logs: "no room", ... */
+const char *kv_result_text(kv_result_t result);
+
+/* ------------------------------------------------------------------ */
+/* Configuration                                                       */
+
+typedef enum kv_eviction {
+    KV_NOEVICTION,     /* refuse writes when full */
+    KV_ALLKEYS_LRU,    /* approximate: see kv_evict.c */
+    KV_VOLATILE_LRU,   /* only keys that have a deadline */
+    KV_ALLKEYS_RANDOM
+} kv_eviction_t;
+
+typedef enum kv_compression {
+    KV_COMPRESS_NONE,
+    KV_COMPRESS_ZSTD,
+    KV_COMPRESS_GZIP,
+    KV_COMPRESS_BROTLI
+} kv_compression_t;
+
+typedef struct kv_config {
+    kv_eviction_t eviction;            /* default KV_ALLKEYS_LRU */
+    kv_compression_t compression;      /* default KV_COMPRESS_NONE */
+    int compression_level;             /* 0: the library's default */
+    uint32_t min_compress_bytes;       /* smaller values are kept plain */
+    uint32_t threads_max;              /* attached at a time; default 512 */
+    uint32_t wait_limit_ms;            /* before KV_BUSY; default 2000 */
+    /* Geometry; 0 means the default for the size. */
+    uint32_t segment_bytes;            /* power of two, 4 KiB to 1 MiB */
+    uint32_t shards;                   /* power of two, 1 to 64 */
+} kv_config_t;
+
+/** Fill `config` with the defaults. */
+void kv_config_init(kv_config_t *config);
+
+/**
+ * Apply one option as people write it: "eviction=allkeys-lru",
+ * "compression=zstd:5", "min-compress=1K".
+ *
+ * @param error  receives, on KV_INVALID, one sentence that names what was
+ *               wrong and what is allowed (at most error_bytes with NUL)
+ * @return KV_OK, KV_INVALID (config unchanged)
+ */
+kv_result_t kv_config_set(kv_config_t *config, const char *option, char *error,
+                          size_t error_bytes);
+
+/** The name of a policy or method as kv_config_set() takes it. */
+const char *kv_eviction_name(kv_eviction_t eviction);
+const char *kv_compression_name(kv_compression_t compression);
+
+/**
+ * Parse a size: digits with an optional K, M, G, KB, MB or GB (any case),
+ * powers of 1024.
+ *
+ * @return KV_OK, KV_INVALID (not a size, or more than size_t holds)
+ */
+kv_result_t kv_size_parse(const char *text, size_t *size_bytes);
+
+/* ------------------------------------------------------------------ */
+/* A store's life                                                      */
+
+/**
+ * Make a store in `memory`.  To be called once, by one thread, before anybody
+ * attaches.  Writes every page, so that a full /dev/shm is found here.
+ *
+ * @param memory      aligned to 8 bytes at least; zeroed or not
+ * @param size_bytes  all the memory the store will ever use
+ * @param config      NULL: the defaults
+ * @return KV_OK
+ *         KV_INVALID  size_bytes below the minimum, or config out of range
+ */
+kv_result_t kv_store_create(void *memory, size_t size_bytes,
+                            const kv_config_t *config);
+
+/**
+ * Attach the calling thread to the store in `memory`.
+ *
+ * Where every place in the table of threads is taken the handle is made all
+ * the same: it reads, its writes say KV_BUSY until a place is free.
+ *
+ * @param size_bytes  as given to kv_store_create()
+ * @return KV_OK
+ *         KV_WRONG_LAYOUT  no store there, or not one of this version,
+ *                          layout and size
+ *         KV_NO_MEMORY
+ * Allocates the handle.
+ */
+kv_result_t kv_store_attach(void *memory, size_t size_bytes,
+                            kv_store_t **store);
+
+/** Detach and free the handle, in the thread that attached it (or, for a
+ * handle that came through fork(), in the child).  NULL is allowed. */
+void kv_store_detach(kv_store_t *store);
+
+/** The largest value in bytes that the store takes for any key: about a
+ * quarter of its memory. */
+size_t kv_store_value_max(const kv_store_t *store);
+
+/** The configuration the store was created with, defaults filled in. */
+void kv_store_config(const kv_store_t *store, kv_config_t *config);
+
+/* ------------------------------------------------------------------ */
+/* Reading: no lock, no waiting                                        */
+
+/** A read under way.  Plain memory; needs no release. */
+typedef struct kv_read {
+    size_t value_bytes;    /* how much kv_read_copy() will write */
+    uint64_t version;      /* of the key; see kv_key_wait */
+    /* Private to kvcore. */
+    uint64_t generation;
+    uint64_t source;
+    uint32_t stored_bytes;
+    uint32_t kind;
+    uint32_t segment;
+    char digits[20];       /* a counter's decimal text */
+} kv_read_t;
+
+/**
+ * Find `key`.  Its size is known after this and the caller may allocate;
+ * anything may happen between the two calls, a longjmp too.
+ *
+ * @return KV_OK       `read` is filled in
+ *         KV_MISSING
+ *         KV_BAD_KEY
+ * Cost: one or two cache lines of the index and one of the record.
+ */
+kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
+                          kv_read_t *read);
+
+/**
+ * Copy the value found by kv_read_begin() to `value`, which has room for
+ * read->value_bytes.
+ *
+ * @return KV_OK
+ *         KV_RETRY      the memory was reused since; what `value` holds is
+ *                       undefined; begin again
+ *         KV_NO_MEMORY  no memory to decompress with
+ * Allocates a scratch buffer, kept with the handle, for compressed values.
+ */
+kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read,
+                         void *value);
+
+/** @return KV_OK, KV_MISSING or KV_BAD_KEY. */
+kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len);
+
+/**
+ * How long `key` still lives.
+ *
+ * @param ttl_ms  receives the milliseconds left (at least 1), or -1 for a
+ *                key without a deadline
+ * @return KV_OK, KV_MISSING, KV_BAD_KEY
+ */
+kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
+                            size_t key_len, int64_t *ttl_ms);
+
+/* ------------------------------------------------------------------ */
+/* Writing: one shard's lock                                           */
+
+typedef enum kv_set_when {
+    KV_SET_ALWAYS,
+    KV_SET_IF_ABSENT,   /* else KV_EXISTS */
+    KV_SET_IF_PRESENT   /* else KV_MISSING */
+} kv_set_when_t;
+
+/** A time to live meaning: no deadline. */
+#define KV_NO_TTL INT64_C(0)
+/** A time to live meaning: the one the key has now (none if absent). */
+#define KV_KEEP_TTL INT64_MIN
+
+/**
+ * Store `value` under `key`.
+ *
+ * @param ttl_ms  milliseconds from now; 0 or negative: no deadline, but
+ *                KV_KEEP_TTL keeps the present one
+ * @return KV_OK
+ *         KV_EXISTS, KV_MISSING  by `when`; nothing changed
+ *         KV_NO_ROOM, KV_BAD_KEY, KV_TOO_LARGE, KV_BUSY, KV_NO_MEMORY
+ *
+ * O(1); every hundredth to thousandth call empties a segment besides
+ * (bounded by the segment's size).
+ */
+kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
+                         const void *value, size_t value_len, int64_t ttl_ms,
+                         kv_set_when_t when);
+
+/**
+ * Remove `key`.
+ * @return KV_OK, KV_MISSING, KV_BAD_KEY, KV_BUSY
+ */
+kv_result_t kv_key_delete(kv_store_t *store, const void *key, size_t key_len);
+
+/**
+ * Add `delta` to the integer under `key`; an absent key counts as 0.  The
+ * deadline stays.
+ *
+ * @param sum  receives the new value
+ * @return KV_OK
+ *         KV_NOT_INTEGER, KV_OVERFLOW  nothing changed
+ *         KV_NO_ROOM, KV_BAD_KEY, KV_BUSY
+ */
+kv_result_t kv_counter_add(kv_store_t *store, const void *key, size_t key_len,
+                           int64_t delta, int64_t *sum);
+
+/**
+ * Make `key` expire `ttl_ms` from now.  Does not change its version.
+ *
+ * @param ttl_ms  milliseconds; 0 or negative clears the deadline
+ * @return KV_OK, KV_MISSING, KV_BAD_KEY, KV_BUSY, KV_NO_ROOM (a key that had
+ *         never had a deadline needs a new record)
+ */
+kv_result_t kv_deadline_set(kv_store_t *store, const void *key,
+                            size_t key_len, int64_t ttl_ms);
+
+/**
+ * Remove every key, shard by shard in bounded steps; a sequence of single-key
+ * removals, not one atomic step.
+ * @return KV_OK, KV_BUSY (what was not reached is still there)
+ */
+kv_result_t kv_store_flush(kv_store_t *store);
+
+/* ------------------------------------------------------------------ */
+/* Looking at a store                                                  */
+
+typedef struct kv_stats {
+    uint64_t limit_bytes;       /* the memory handed over */
+    uint64_t used_bytes;        /* segments in use and what is laid out */
+    uint64_t live_bytes;        /* records that an index slot points to */
+    uint64_t entries;           /* expired ones included until dropped */
+    uint64_t index_slots;       /* places in the index */
+    uint64_t hits;
+    uint64_t misses;
+    uint64_t sets;
+    uint64_t deletes;
+    uint64_t evictions;         /* keys evicted while still valid */
+    uint64_t expirations;       /* keys dropped after their deadline */
+    uint64_t rejections;        /* writes refused: KV_NO_ROOM */
+    uint64_t steals;            /* locks taken over from dead owners */
+    uint64_t value_max_bytes;
+    uint32_t threads;           /* attached now, dead ones not counted */
+    uint32_t threads_max;
+    uint32_t segments;
+    uint32_t segments_free;
+    uint32_t segment_bytes;
+    uint32_t shards;
+} kv_stats_t;
+
+/** Sum up the statistics.  Locks nothing: figures of one moment only where
+ * nobody writes.  O(threads + shards + segments). */
+void kv_store_stats(const kv_store_t *store, kv_stats_t *stats);
+
+/**
+ * Audit the store: every invariant of kv_layout.h, kv_index.h, kv_segment.h
+ * and kv_record.h.  Nobody may write meanwhile, or false alarms follow.
+ *
+ * @return the invariant that is broken first, by its name ("S1: ..."), or
+ *         NULL: all hold
+ * Follows no offset without a check; safe on a scribbled store.
+ */
+const char *kv_store_check(const kv_store_t *store);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
