@@ -1,0 +1,1 @@
+# The ephpm command.

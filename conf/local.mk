@@ -1,0 +1,1 @@
+# Configuration samples; the server tests load these very files.

@@ -1,0 +1,1 @@
+# The Symfony application that ./dev serve runs.

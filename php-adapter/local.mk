@@ -1,0 +1,1 @@
+# The Composer package: PHP only, installed as it is.

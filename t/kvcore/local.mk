@@ -1,0 +1,1 @@
+# Unit tests of the store: one program for each of its files.

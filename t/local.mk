@@ -1,0 +1,21 @@
+# What every test gets, and the tests of the tree as a whole.
+
+TEST_EXTENSIONS = .t
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
+	$(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(TAP_DRIVER)
+T_LOG_DRIVER = $(TAP_DRIVER)
+
+# libcheck writes TAP when it is told a file for it; a unit test runs with
+# srunner_run_all(runner, CK_ENV).
+AM_TESTS_ENVIRONMENT = \
+	CK_TAP_LOG_FILE_NAME=-; CK_VERBOSITY=silent; \
+	export CK_TAP_LOG_FILE_NAME CK_VERBOSITY; \
+	EPHPM_SRCDIR='$(abs_top_srcdir)'; EPHPM_BUILDDIR='$(abs_top_builddir)'; \
+	export EPHPM_SRCDIR EPHPM_BUILDDIR; \
+	PHP='$(PHP)'; HTTPD='$(HTTPD)'; \
+	HTTPD_MODULES_DIR='$(HTTPD_MODULES_DIR)'; APXS='$(APXS)'; \
+	export PHP HTTPD HTTPD_MODULES_DIR APXS; \
+	CC='$(CC)'; PHP_CPPFLAGS='$(PHP_CPPFLAGS)'; \
+	HTTPD_CPPFLAGS='$(HTTPD_CPPFLAGS)'; LIBPHP='$(LIBPHP)'; \
+	export CC PHP_CPPFLAGS HTTPD_CPPFLAGS LIBPHP;

@@ -1,0 +1,1 @@
+# PHP scripts and their expected answers, for every host of the extension.
