@@ -1,0 +1,376 @@
+/* ephpm_kv.c - the PHP functions over the store.
+ *
+ * They are thin: parse, call kvcore, turn its result into a PHP value.  What
+ * a script should hear about (a key that is too long, a value that can never
+ * fit, a busy store) becomes a warning in warn(), out of the hot path; every
+ * other outcome is told by the return value alone.  Nothing is held while a
+ * warning is raised or memory is allocated, for both may longjmp.
+ */
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "php_ephpm.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+static_assert(sizeof(zend_long) == sizeof(int64_t),
+              "ephpm needs a 64-bit PHP: counters are 64-bit integers");
+
+static zend_always_inline kv_store_t *current_store(void)
+{
+    kv_store_t *store = EPHPM_G(store);
+
+    return EXPECTED(store != NULL) ? store : ephpm_store_find();
+}
+
+/* Warn where `result` is a thing to warn about. */
+static ZEND_COLD zend_never_inline void warn(const kv_store_t *store,
+                                             kv_result_t result,
+                                             size_t key_bytes,
+                                             size_t value_bytes)
+{
+    kv_config_t config;
+
+    switch (result) {
+    case KV_BAD_KEY:
+        if (key_bytes == 0) {
+            php_error_docref(NULL, E_WARNING,
+                "The key is empty; a key has 1 to %u bytes",
+                KV_KEY_MAX_BYTES);
+        } else {
+            php_error_docref(NULL, E_WARNING,
+                "The key has %zu bytes; the limit is %u bytes",
+                key_bytes, KV_KEY_MAX_BYTES);
+        }
+        break;
+    case KV_TOO_LARGE:
+        php_error_docref(NULL, E_WARNING,
+            "The value has %zu bytes; the limit of this store is %zu bytes",
+            value_bytes, kv_store_value_max(store));
+        break;
+    case KV_BUSY:
+        kv_store_config(store, &config);
+        php_error_docref(NULL, E_WARNING,
+            "The store is busy: no turn to write in %u ms",
+            (unsigned)config.wait_limit_ms);
+        break;
+    case KV_NO_MEMORY:
+        php_error_docref(NULL, E_WARNING,
+            "This process has no memory left to compress or decompress with");
+        break;
+    default:
+        break;
+    }
+}
+
+static zend_always_inline int64_t ttl_ms_of(zend_long ttl)
+{
+    if (ttl <= 0) {
+        return KV_NO_TTL;
+    }
+    return ttl > INT64_MAX / 1000 ? INT64_MAX : (int64_t)ttl * 1000;
+}
+
+PHP_FUNCTION(ephpm_kv_get)
+{
+    zend_string *key;
+    zend_string *value = NULL;
+    kv_store_t *store;
+    kv_read_t read;
+    kv_result_t result;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    store = current_store();
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_NULL();
+    }
+
+    for (;;) {
+        result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key), &read);
+        if (result != KV_OK) {
+            break;
+        }
+        if (UNEXPECTED(read.value_bytes <= 1)) {
+            /* PHP has these strings already. */
+            unsigned char byte;
+
+            if (read.value_bytes == 1) {
+                result = kv_read_copy(store, &read, &byte);
+            }
+            if (result == KV_OK) {
+                if (value != NULL) {
+                    zend_string_efree(value);
+                }
+                if (read.value_bytes == 0) {
+                    RETURN_EMPTY_STRING();
+                }
+                RETURN_INTERNED_STR(ZSTR_CHAR(byte));
+            }
+        } else {
+            if (UNEXPECTED(value != NULL)
+                && ZSTR_LEN(value) != read.value_bytes) {
+                zend_string_efree(value);
+                value = NULL;
+            }
+            if (EXPECTED(value == NULL)) {
+                value = zend_string_alloc(read.value_bytes, 0);
+            }
+            result = kv_read_copy(store, &read, ZSTR_VAL(value));
+            if (EXPECTED(result == KV_OK)) {
+                ZSTR_VAL(value)[read.value_bytes] = '\0';
+                RETURN_NEW_STR(value);
+            }
+        }
+        if (result != KV_RETRY) {
+            break;
+        }
+    }
+
+    if (UNEXPECTED(value != NULL)) {
+        zend_string_efree(value);
+    }
+    if (UNEXPECTED(result != KV_MISSING)) {
+        warn(store, result, ZSTR_LEN(key), 0);
+    }
+    RETURN_NULL();
+}
+
+static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
+                                   kv_set_when_t when)
+{
+    zend_string *key;
+    zend_string *value;
+    zend_long ttl = 0;
+    kv_store_t *store;
+    kv_result_t result;
+
+    ZEND_PARSE_PARAMETERS_START(2, 3)
+        Z_PARAM_STR(key)
+        Z_PARAM_STR(value)
+        Z_PARAM_OPTIONAL
+        Z_PARAM_LONG(ttl)
+    ZEND_PARSE_PARAMETERS_END();
+
+    store = current_store();
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_FALSE;
+    }
+    result = kv_value_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
+                          ZSTR_VAL(value), ZSTR_LEN(value), ttl_ms_of(ttl),
+                          when);
+    if (EXPECTED(result == KV_OK)) {
+        RETURN_TRUE;
+    }
+    warn(store, result, ZSTR_LEN(key), ZSTR_LEN(value));
+    RETURN_FALSE;
+}
+
+PHP_FUNCTION(ephpm_kv_set)
+{
+    set(INTERNAL_FUNCTION_PARAM_PASSTHRU, KV_SET_ALWAYS);
+}
+
+PHP_FUNCTION(ephpm_kv_setnx)
+{
+    set(INTERNAL_FUNCTION_PARAM_PASSTHRU, KV_SET_IF_ABSENT);
+}
+
+PHP_FUNCTION(ephpm_kv_del)
+{
+    zend_string *key;
+    kv_store_t *store;
+    kv_result_t result;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    store = current_store();
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_LONG(0);
+    }
+    result = kv_key_delete(store, ZSTR_VAL(key), ZSTR_LEN(key));
+    if (result == KV_OK) {
+        RETURN_LONG(1);
+    }
+    if (UNEXPECTED(result != KV_MISSING)) {
+        warn(store, result, ZSTR_LEN(key), 0);
+    }
+    RETURN_LONG(0);
+}
+
+PHP_FUNCTION(ephpm_kv_exists)
+{
+    zend_string *key;
+    kv_store_t *store;
+    kv_result_t result;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    store = current_store();
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_FALSE;
+    }
+    result = kv_key_exists(store, ZSTR_VAL(key), ZSTR_LEN(key));
+    if (result == KV_OK) {
+        RETURN_TRUE;
+    }
+    if (UNEXPECTED(result != KV_MISSING)) {
+        warn(store, result, ZSTR_LEN(key), 0);
+    }
+    RETURN_FALSE;
+}
+
+static zend_always_inline void add(zend_string *key, zend_long delta,
+                                   zval *return_value)
+{
+    kv_store_t *store = current_store();
+    kv_result_t result;
+    int64_t sum;
+
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_FALSE;
+    }
+    result = kv_counter_add(store, ZSTR_VAL(key), ZSTR_LEN(key), delta, &sum);
+    if (EXPECTED(result == KV_OK)) {
+        RETURN_LONG(sum);
+    }
+    warn(store, result, ZSTR_LEN(key), 0);
+    RETURN_FALSE;
+}
+
+PHP_FUNCTION(ephpm_kv_incr)
+{
+    zend_string *key;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    add(key, 1, return_value);
+}
+
+PHP_FUNCTION(ephpm_kv_decr)
+{
+    zend_string *key;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    add(key, -1, return_value);
+}
+
+PHP_FUNCTION(ephpm_kv_incr_by)
+{
+    zend_string *key;
+    zend_long delta;
+
+    ZEND_PARSE_PARAMETERS_START(2, 2)
+        Z_PARAM_STR(key)
+        Z_PARAM_LONG(delta)
+    ZEND_PARSE_PARAMETERS_END();
+
+    add(key, delta, return_value);
+}
+
+PHP_FUNCTION(ephpm_kv_expire)
+{
+    zend_string *key;
+    zend_long ttl;
+    kv_store_t *store;
+    kv_result_t result;
+
+    ZEND_PARSE_PARAMETERS_START(2, 2)
+        Z_PARAM_STR(key)
+        Z_PARAM_LONG(ttl)
+    ZEND_PARSE_PARAMETERS_END();
+
+    store = current_store();
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_FALSE;
+    }
+    result = kv_deadline_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
+                             ttl_ms_of(ttl));
+    if (EXPECTED(result == KV_OK)) {
+        RETURN_TRUE;
+    }
+    if (UNEXPECTED(result != KV_MISSING)) {
+        warn(store, result, ZSTR_LEN(key), 0);
+    }
+    RETURN_FALSE;
+}
+
+/* Milliseconds left, -1 without a deadline, -2 for a missing key. */
+static zend_always_inline int64_t time_left(zend_string *key)
+{
+    kv_store_t *store = current_store();
+    kv_result_t result;
+    int64_t ttl_ms;
+
+    if (UNEXPECTED(store == NULL)) {
+        return -2;
+    }
+    result = kv_deadline_get(store, ZSTR_VAL(key), ZSTR_LEN(key), &ttl_ms);
+    if (EXPECTED(result == KV_OK)) {
+        return ttl_ms;
+    }
+    if (UNEXPECTED(result != KV_MISSING)) {
+        warn(store, result, ZSTR_LEN(key), 0);
+    }
+    return -2;
+}
+
+PHP_FUNCTION(ephpm_kv_ttl)
+{
+    zend_string *key;
+    int64_t ttl_ms;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    ttl_ms = time_left(key);
+    if (ttl_ms < 0) {
+        RETURN_LONG(ttl_ms);
+    }
+    RETURN_LONG(ttl_ms / 1000 + (ttl_ms % 1000 != 0));
+}
+
+PHP_FUNCTION(ephpm_kv_pttl)
+{
+    zend_string *key;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(key)
+    ZEND_PARSE_PARAMETERS_END();
+
+    RETURN_LONG(time_left(key));
+}
+
+PHP_FUNCTION(ephpm_kv_flush_all)
+{
+    kv_store_t *store;
+    kv_result_t result;
+
+    ZEND_PARSE_PARAMETERS_NONE();
+
+    store = current_store();
+    if (UNEXPECTED(store == NULL)) {
+        RETURN_FALSE;
+    }
+    result = kv_store_flush(store);
+    if (EXPECTED(result == KV_OK)) {
+        RETURN_TRUE;
+    }
+    warn(store, result, 0, 0);
+    RETURN_FALSE;
+}

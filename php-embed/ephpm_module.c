@@ -1,0 +1,213 @@
+/* ephpm_module.c - the module entry, its INI settings, phpinfo(), and how a
+ * request comes by its store.
+ */
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "php_ephpm.h"
+
+#include "ephpm_arginfo.h"
+
+#include <ext/standard/info.h>
+
+#include <inttypes.h>
+
+ZEND_DECLARE_MODULE_GLOBALS(ephpm)
+
+#if defined(ZTS) && defined(ZEND_ENABLE_STATIC_TSRMLS_CACHE)
+ZEND_TSRMLS_CACHE_DEFINE()
+#define CACHE_UPDATE() ZEND_TSRMLS_CACHE_UPDATE()
+#else
+#define CACHE_UPDATE() ((void)0)
+#endif
+
+static ephpm_store_lookup_fn store_lookup;
+
+void ephpm_ext_set_lookup(ephpm_store_lookup_fn lookup)
+{
+    store_lookup = lookup;
+}
+
+kv_store_t *ephpm_store_peek(void)
+{
+    const char *name = EPHPM_G(store_name);
+
+    if (EPHPM_G(store) == NULL && store_lookup != NULL) {
+        EPHPM_G(store) = store_lookup(name && *name ? name : NULL);
+    }
+    return EPHPM_G(store);
+}
+
+ZEND_COLD kv_store_t *ephpm_store_find(void)
+{
+    const char *name;
+
+    if (EPHPM_G(store_missing)) {
+        return NULL;
+    }
+    if (ephpm_store_peek() != NULL) {
+        return EPHPM_G(store);
+    }
+
+    /* Before the warning: a script's error handler may call us again. */
+    EPHPM_G(store_missing) = true;
+    name = EPHPM_G(store_name);
+    if (name && *name) {
+        php_error_docref(NULL, E_WARNING,
+            "There is no store named \"%s\" (INI ephpm.store); until the "
+            "request ends reads find nothing and writes are refused", name);
+    } else {
+        php_error_docref(NULL, E_WARNING,
+            "There is no store for this host; until the request ends reads "
+            "find nothing and writes are refused");
+    }
+    return NULL;
+}
+
+/* The size is fixed once memory is mapped, so only start-up may set it. */
+static PHP_INI_MH(on_update_cli_size)
+{
+    size_t size_bytes;
+    const char *what;
+
+    (void)entry;
+    (void)mh_arg1;
+    (void)mh_arg2;
+    (void)mh_arg3;
+    if (stage != ZEND_INI_STAGE_STARTUP) {
+        return FAILURE;
+    }
+    if (kv_size_parse(ZSTR_VAL(new_value), &size_bytes) != KV_OK) {
+        what = "is not a size";
+    } else if (size_bytes < KV_STORE_MIN_BYTES) {
+        what = "is too small";
+    } else {
+        EPHPM_G(cli_size_bytes) = size_bytes;
+        return SUCCESS;
+    }
+    zend_error(E_CORE_WARNING,
+        "ephpm.cli_size = \"%s\" %s: give a number with K, M or G, at least "
+        "%uM; the default is used instead",
+        ZSTR_VAL(new_value), what, KV_STORE_MIN_BYTES >> 20);
+    return FAILURE;
+}
+
+PHP_INI_BEGIN()
+    STD_PHP_INI_ENTRY("ephpm.store", "", PHP_INI_SYSTEM, OnUpdateString,
+                      store_name, zend_ephpm_globals, ephpm_globals)
+    PHP_INI_ENTRY("ephpm.cli_size", "32M", PHP_INI_SYSTEM, on_update_cli_size)
+PHP_INI_END()
+
+static PHP_GINIT_FUNCTION(ephpm)
+{
+    CACHE_UPDATE();
+    memset(ephpm_globals, 0, sizeof(*ephpm_globals));
+}
+
+static PHP_GSHUTDOWN_FUNCTION(ephpm)
+{
+    kv_store_detach(ephpm_globals->own_store);
+    ephpm_globals->own_store = NULL;
+}
+
+static PHP_MINIT_FUNCTION(ephpm)
+{
+    (void)type;
+    REGISTER_INI_ENTRIES();
+    return SUCCESS;
+}
+
+static PHP_MSHUTDOWN_FUNCTION(ephpm)
+{
+    (void)type;
+    UNREGISTER_INI_ENTRIES();
+    return SUCCESS;
+}
+
+/* Both at the start and at the end: a session handler in PHP may call us
+ * after our end of a request, or before our start of the next. */
+static void forget_store(void)
+{
+    EPHPM_G(store) = NULL;
+    EPHPM_G(store_missing) = false;
+}
+
+static PHP_RINIT_FUNCTION(ephpm)
+{
+    (void)type;
+    (void)module_number;
+    CACHE_UPDATE();
+    forget_store();
+    return SUCCESS;
+}
+
+static PHP_RSHUTDOWN_FUNCTION(ephpm)
+{
+    (void)type;
+    (void)module_number;
+    forget_store();
+    return SUCCESS;
+}
+
+static void info_number(const char *title, uint64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    php_info_print_table_row(2, title, text);
+}
+
+static PHP_MINFO_FUNCTION(ephpm)
+{
+    const char *name = EPHPM_G(store_name);
+    kv_store_t *store = ephpm_store_peek();
+    kv_config_t config;
+    kv_stats_t stats;
+
+    php_info_print_table_start();
+    php_info_print_table_row(2, "ephpm support", "enabled");
+    php_info_print_table_row(2, "Version", EPHPM_VERSION);
+    if (store == NULL) {
+        php_info_print_table_row(2, "Store", "none for this host");
+    } else {
+        php_info_print_table_row(2, "Store",
+                                 name && *name ? name : "the host's");
+        kv_store_config(store, &config);
+        kv_store_stats(store, &stats);
+        php_info_print_table_row(2, "Eviction",
+                                 kv_eviction_name(config.eviction));
+        php_info_print_table_row(2, "Compression",
+                                 kv_compression_name(config.compression));
+        info_number("Entries", stats.entries);
+        info_number("Bytes used", stats.used_bytes);
+        info_number("Bytes at most", stats.limit_bytes);
+        info_number("Longest key in bytes", KV_KEY_MAX_BYTES);
+        info_number("Largest value in bytes", stats.value_max_bytes);
+        info_number("Hits", stats.hits);
+        info_number("Misses", stats.misses);
+        info_number("Evictions", stats.evictions);
+        info_number("Expirations", stats.expirations);
+    }
+    php_info_print_table_end();
+    (void)zend_module;
+    DISPLAY_INI_ENTRIES();
+}
+
+zend_module_entry ephpm_module_entry = {
+    STANDARD_MODULE_HEADER,
+    "ephpm",
+    ext_functions,
+    PHP_MINIT(ephpm),
+    PHP_MSHUTDOWN(ephpm),
+    PHP_RINIT(ephpm),
+    PHP_RSHUTDOWN(ephpm),
+    PHP_MINFO(ephpm),
+    EPHPM_VERSION,
+    PHP_MODULE_GLOBALS(ephpm),
+    PHP_GINIT(ephpm),
+    PHP_GSHUTDOWN(ephpm),
+    NULL,
+    STANDARD_MODULE_PROPERTIES_EX
+};
