@@ -7,10 +7,6 @@
  * warning is raised or memory is allocated, for both may longjmp.
  */
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "php_ephpm.h"
 
 #include <assert.h>

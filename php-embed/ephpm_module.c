@@ -2,10 +2,6 @@
  * request comes by its store.
  */
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "php_ephpm.h"
 
 #include "ephpm_arginfo.h"
@@ -72,10 +68,6 @@ static PHP_INI_MH(on_update_cli_size)
     size_t size_bytes;
     const char *what;
 
-    (void)entry;
-    (void)mh_arg1;
-    (void)mh_arg2;
-    (void)mh_arg3;
     if (stage != ZEND_INI_STAGE_STARTUP) {
         return FAILURE;
     }
@@ -100,28 +92,29 @@ PHP_INI_BEGIN()
     PHP_INI_ENTRY("ephpm.cli_size", "32M", PHP_INI_SYSTEM, on_update_cli_size)
 PHP_INI_END()
 
-static PHP_GINIT_FUNCTION(ephpm)
+/* Not PHP_GINIT_FUNCTION, whose parameter shadows the globals. */
+static void globals_start(void *globals)
 {
     CACHE_UPDATE();
-    memset(ephpm_globals, 0, sizeof(*ephpm_globals));
+    memset(globals, 0, sizeof(zend_ephpm_globals));
 }
 
-static PHP_GSHUTDOWN_FUNCTION(ephpm)
+static void globals_end(void *globals)
 {
-    kv_store_detach(ephpm_globals->own_store);
-    ephpm_globals->own_store = NULL;
+    zend_ephpm_globals *ending = globals;
+
+    kv_store_detach(ending->own_store);
+    ending->own_store = NULL;
 }
 
 static PHP_MINIT_FUNCTION(ephpm)
 {
-    (void)type;
     REGISTER_INI_ENTRIES();
     return SUCCESS;
 }
 
 static PHP_MSHUTDOWN_FUNCTION(ephpm)
 {
-    (void)type;
     UNREGISTER_INI_ENTRIES();
     return SUCCESS;
 }
@@ -136,8 +129,6 @@ static void forget_store(void)
 
 static PHP_RINIT_FUNCTION(ephpm)
 {
-    (void)type;
-    (void)module_number;
     CACHE_UPDATE();
     forget_store();
     return SUCCESS;
@@ -145,8 +136,6 @@ static PHP_RINIT_FUNCTION(ephpm)
 
 static PHP_RSHUTDOWN_FUNCTION(ephpm)
 {
-    (void)type;
-    (void)module_number;
     forget_store();
     return SUCCESS;
 }
@@ -191,7 +180,6 @@ static PHP_MINFO_FUNCTION(ephpm)
         info_number("Expirations", stats.expirations);
     }
     php_info_print_table_end();
-    (void)zend_module;
     DISPLAY_INI_ENTRIES();
 }
 
@@ -206,8 +194,8 @@ zend_module_entry ephpm_module_entry = {
     PHP_MINFO(ephpm),
     EPHPM_VERSION,
     PHP_MODULE_GLOBALS(ephpm),
-    PHP_GINIT(ephpm),
-    PHP_GSHUTDOWN(ephpm),
+    globals_start,
+    globals_end,
     NULL,
     STANDARD_MODULE_PROPERTIES_EX
 };

@@ -16,10 +16,6 @@
  * work to the next.  `made` is set last.
  */
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "php_ephpm.h"
 
 #include <errno.h>

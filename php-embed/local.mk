@@ -4,7 +4,28 @@ PHP_EMBED_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kvcore $(PHP_CPPFLAGS)
 # PHP's function signatures have parameters that few functions need.
 PHP_EMBED_CFLAGS = $(AM_CFLAGS) -Wno-unused-parameter
 
-EXTRA_DIST += php-embed/ephpm_ext.h php-embed/ephpm.stub.php
+EXTRA_DIST += php-embed/ephpm.stub.php
+
+# The extension: contained in each server module, and by itself ephpm.so.
+if HAVE_PHP
+noinst_LTLIBRARIES += php-embed/libephpm_ext.la
+php_embed_libephpm_ext_la_CPPFLAGS = $(PHP_EMBED_CPPFLAGS) \
+	-DZEND_ENABLE_STATIC_TSRMLS_CACHE=1
+php_embed_libephpm_ext_la_CFLAGS = $(PHP_EMBED_CFLAGS)
+php_embed_libephpm_ext_la_SOURCES = \
+	php-embed/ephpm_arginfo.h \
+	php-embed/ephpm_ext.h \
+	php-embed/ephpm_kv.c \
+	php-embed/ephpm_module.c \
+	php-embed/php_ephpm.h
+
+phpext_LTLIBRARIES = php-embed/ephpm.la
+php_embed_ephpm_la_CPPFLAGS = $(php_embed_libephpm_ext_la_CPPFLAGS)
+php_embed_ephpm_la_CFLAGS = $(PHP_EMBED_CFLAGS)
+php_embed_ephpm_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
+php_embed_ephpm_la_LIBADD = php-embed/libephpm_ext.la kvcore/libkvcore.la
+php_embed_ephpm_la_SOURCES = php-embed/ephpm_so.c
+endif
 
 # An empty library whose SONAME is the file a module shall ask ld.so for;
 # linked in the place of libphp, whose own SONAME is ambiguous (configure
