@@ -1,7 +1,7 @@
 # The store, a library that each thing we ship contains.
 
 noinst_LTLIBRARIES += kvcore/libkvcore.la
-kvcore_libkvcore_la_CPPFLAGS = $(AM_CPPFLAGS) -DXXH_INLINE_ALL
+kvcore_libkvcore_la_CPPFLAGS = $(AM_CPPFLAGS)
 kvcore_libkvcore_la_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS) $(ZSTD_CFLAGS)
 kvcore_libkvcore_la_LIBADD = $(ZSTD_LIBS)
 kvcore_libkvcore_la_SOURCES = \

@@ -1,0 +1,84 @@
+#!/usr/bin/perl
+# Each module exports one symbol, asks ld.so for the right libphp, and needs
+# nothing that its host, PHP or the C library does not have.
+
+use strict;
+use warnings;
+use Test::More;
+
+my $build = $ENV{EPHPM_BUILDDIR} // '.';
+
+my @modules = (
+    {
+        file    => "$build/mod_ephpm/.libs/mod_ephpm.so",
+        exports => 'ephpm_module',
+        hosts   => [ grep { $_ } $ENV{HTTPD}, $ENV{LIBPHP} ],
+        needed  => $ENV{LIBPHP_NEEDED},
+        option  => '--without-apache',
+    },
+    {
+        file    => "$build/php-embed/.libs/ephpm.so",
+        exports => 'get_module',
+        hosts   => [ grep { $_ } $ENV{PHP} ],
+        option  => '--without-php',
+    },
+);
+
+sub symbols {
+    my ($file, @options) = @_;
+    open my $nm, '-|', 'nm', '-D', @options, '--', $file or die "nm: $!";
+    my %found;
+    while (my $line = <$nm>) {
+        next unless $line =~ /(?:^|\s)([A-Za-z])\s+(\S+)$/;
+        my ($type, $name) = ($1, $2);
+        next if $type =~ /[wv]/ && "@options" =~ /undefined/;
+        $name =~ s/@.*//;
+        $found{$name} = 1;
+    }
+    close $nm or die "nm $file failed";
+    return \%found;
+}
+
+# The libraries that ld.so would load for $file.
+sub libraries {
+    my ($file) = @_;
+    my @found;
+    open my $ldd, '-|', 'ldd', $file or die "ldd: $!";
+    while (my $line = <$ldd>) {
+        push @found, $1 if $line =~ m{(?:=>\s*|^\s*)(/\S+)};
+    }
+    close $ldd;
+    return @found;
+}
+
+for my $module (@modules) {
+    my $file = $module->{file};
+    my ($name) = $file =~ m{([^/]+)$};
+    SKIP: {
+        skip "$name: configured $module->{option}", 1 unless -e $file;
+
+        is join(' ', sort keys %{ symbols($file, '--defined-only') }),
+            $module->{exports}, "$name exports its module and nothing else";
+
+        if ($module->{needed}) {
+            my $said = `readelf -d '$file'`;
+            my @php = grep { /libphp/ } $said =~ /NEEDED.*\[(.*?)\]/g;
+            is "@php", $module->{needed},
+                "$name asks for the versioned libphp alone";
+        }
+
+        my %have;
+        for my $source (map { ($_, libraries($_)) } $file,
+            @{ $module->{hosts} })
+        {
+            next if $source eq $file;
+            my $symbols = symbols($source, '--defined-only');
+            @have{ keys %$symbols } = values %$symbols;
+        }
+        my @lost = grep { !$have{$_} }
+            sort keys %{ symbols($file, '--undefined-only') };
+        is "@lost", '', "$name: its host has every symbol it needs";
+    }
+}
+
+done_testing;
