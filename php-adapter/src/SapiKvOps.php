@@ -1,0 +1,88 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ephpm\Cache\Symfony;
+
+/**
+ * The store of the server that runs this script, by the ephpm_kv_*() functions.
+ */
+final class SapiKvOps implements KvOpsInterface
+{
+    /**
+     * @throws \RuntimeException when PHP has no ephpm_kv_*() functions
+     */
+    public function __construct()
+    {
+        if (!self::isSupported()) {
+            throw new \RuntimeException(\sprintf(
+                'The function ephpm_kv_get() is missing: this PHP (%s) has no ephpm store. Run the script under a web server that has loaded mod_ephpm, or load the extension on the command line (extension=ephpm.so).',
+                \PHP_SAPI,
+            ));
+        }
+    }
+
+    public static function isSupported(): bool
+    {
+        return \function_exists('ephpm_kv_get');
+    }
+
+    public function get(string $key): ?string
+    {
+        return \ephpm_kv_get($key);
+    }
+
+    public function set(string $key, string $value, int $ttlSeconds = 0): bool
+    {
+        return \ephpm_kv_set($key, $value, $ttlSeconds);
+    }
+
+    public function del(string $key): int
+    {
+        return \ephpm_kv_del($key);
+    }
+
+    public function exists(string $key): bool
+    {
+        return \ephpm_kv_exists($key);
+    }
+
+    public function incrBy(string $key, int $delta): int
+    {
+        $sum = \ephpm_kv_incr_by($key, $delta);
+        if (false === $sum) {
+            throw new \RuntimeException(self::whyNotIncremented(\ephpm_kv_get($key)));
+        }
+
+        return $sum;
+    }
+
+    public function expire(string $key, int $ttlSeconds): bool
+    {
+        return \ephpm_kv_expire($key, $ttlSeconds);
+    }
+
+    public function ttl(string $key): int
+    {
+        return \ephpm_kv_ttl($key);
+    }
+
+    public function pttl(string $key): int
+    {
+        return \ephpm_kv_pttl($key);
+    }
+
+    public function flush(): bool
+    {
+        return \ephpm_kv_flush_all();
+    }
+
+    private static function whyNotIncremented(?string $value): string
+    {
+        return match (true) {
+            null === $value => 'the store refused the write: it is full, busy, or not configured for this host',
+            (string) (int) $value === $value => 'the sum is outside the signed 64-bit range, or the store was busy',
+            default => 'stored value is not an integer',
+        };
+    }
+}
