@@ -1,1 +1,18 @@
-# The ephpm command.
+# The ephpm command: C, and one file of C++ for toml++.
+
+if HAVE_TOML
+if HAVE_APACHE
+bin_PROGRAMS += cli/ephpm
+cli_ephpm_CPPFLAGS = $(AM_CPPFLAGS) -DHTTPD='"$(HTTPD)"' \
+	-DHTTPD_MODULES_DIR='"$(HTTPD_MODULES_DIR)"' \
+	-DHTTPDMODDIR='"$(httpdmoddir)"'
+cli_ephpm_SOURCES = \
+	cli/cli_config.c \
+	cli/cli_config.h \
+	cli/cli_httpd.c \
+	cli/cli_main.c \
+	cli/cli_serve.c \
+	cli/cli_serve.h \
+	cli/cli_toml.cc
+endif
+endif

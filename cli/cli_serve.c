@@ -1,0 +1,449 @@
+/* cli_serve.c - finds what httpd needs, prepares a run, becomes httpd. */
+
+#define _GNU_SOURCE
+
+#include "cli_serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define CONFIG_NAME "httpd.conf"
+
+static int complain(int code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int complain(int code, const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("ephpm: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return code;
+}
+
+static char *join(const char *folder, const char *name)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+        exit(complain(EX_OSERR, "out of memory"));
+    }
+    return path;
+}
+
+static bool is_file(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* ------------------------------------------------------------------ */
+/* What is where                                                       */
+
+static char *find_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    char *folders = strdup(path != NULL ? path : "/usr/sbin:/usr/bin");
+    char *rest = folders;
+    char *folder;
+    char *found = NULL;
+
+    while (found == NULL && (folder = strsep(&rest, ":")) != NULL) {
+        char *file = join(folder[0] == '\0' ? "." : folder, name);
+
+        if (access(file, X_OK) == 0 && is_file(file)) {
+            found = file;
+        } else {
+            free(file);
+        }
+    }
+    free(folders);
+    return found;
+}
+
+static int find_httpd(const cli_places_t *places, cli_host_t *host)
+{
+    if (places->httpd != NULL) {
+        if (access(places->httpd, X_OK) != 0 || !is_file(places->httpd)) {
+            return complain(EX_NOINPUT, "--httpd: %s is no program: %s",
+                            places->httpd, strerror(errno));
+        }
+        host->httpd = strdup(places->httpd);
+    } else if (is_file(HTTPD)) {
+        host->httpd = strdup(HTTPD);
+    } else if ((host->httpd = find_program("apache2")) == NULL) {
+        host->httpd = find_program("httpd");
+    }
+    if (host->httpd == NULL) {
+        return complain(EX_UNAVAILABLE,
+                        "httpd was not found: apt-get install apache2");
+    }
+    host->httpd_modules = strdup(HTTPD_MODULES_DIR);
+    return 0;
+}
+
+/* In the build directory this program is cli/ephpm and the module
+ * mod_ephpm/.libs/mod_ephpm.so. */
+static char *built_module(void)
+{
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+    char *file = NULL;
+
+    if (length <= 0) {
+        return NULL;
+    }
+    self[length] = '\0';
+    slash = strrchr(self, '/');
+    *slash = '\0';
+    slash = strrchr(self, '/');
+    if (slash != NULL && strcmp(slash, "/cli") == 0) {
+        *slash = '\0';
+        file = join(self, "mod_ephpm/.libs/mod_ephpm.so");
+        if (!is_file(file)) {
+            free(file);
+            file = NULL;
+        }
+    }
+    return file;
+}
+
+static int find_module(const cli_places_t *places, cli_host_t *host)
+{
+    if (places->module_dir == NULL) {
+        host->mod_ephpm = built_module();
+        if (host->mod_ephpm != NULL) {
+            return 0;
+        }
+    }
+    {
+        const char *folder =
+            places->module_dir != NULL ? places->module_dir : HTTPDMODDIR;
+        char *file = join(folder, "mod_ephpm.so");
+
+        host->mod_ephpm = realpath(file, NULL);
+        free(file);
+        if (host->mod_ephpm == NULL) {
+            return complain(EX_UNAVAILABLE,
+                            "%s has no mod_ephpm.so: install it (make "
+                            "install) or name its folder with --module-dir",
+                            folder);
+        }
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ */
+/* Who runs the scripts, and may he read them                          */
+
+static int find_user(cli_host_t *host, struct passwd **account)
+{
+    static const char *const names[] = {
+        "www-data", "apache", "httpd", "http", "nobody",
+    };
+    struct group *group;
+    size_t i;
+
+    *account = NULL;
+    if (geteuid() != 0) {
+        return 0;
+    }
+    for (i = 0; *account == NULL && i < sizeof(names) / sizeof(*names); i++) {
+        *account = getpwnam(names[i]);
+    }
+    group = *account == NULL ? NULL : getgrgid((*account)->pw_gid);
+    if (group == NULL) {
+        return complain(EX_NOUSER, "there is no user to run scripts as: "
+                                   "none of www-data, apache, httpd, http, "
+                                   "nobody exists");
+    }
+    host->user = strdup((*account)->pw_name);
+    host->group = strdup(group->gr_name);
+    return 0;
+}
+
+/* A child looks, with the eyes of the user: root sees everything.  It reports
+ * the first folder on the way that is closed to it. */
+static int check_readable(const char *path, const struct passwd *account)
+{
+    int report[2];
+    char blocked[PATH_MAX] = "";
+    ssize_t length;
+    pid_t child;
+
+    if (pipe2(report, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+        return complain(EX_OSERR, "cannot start a process: %s",
+                        strerror(errno));
+    }
+    if (child == 0) {
+        const char *slash = path;
+
+        if (account != NULL &&
+            (initgroups(account->pw_name, account->pw_gid) != 0 ||
+             setgid(account->pw_gid) != 0 || setuid(account->pw_uid) != 0)) {
+            _exit(1);
+        }
+        do {
+            size_t prefix;
+
+            slash = strchr(slash + 1, '/');
+            prefix = slash == NULL ? strlen(path) : (size_t)(slash - path);
+            memcpy(blocked, path, prefix);
+            blocked[prefix] = '\0';
+            if (access(blocked, slash == NULL ? R_OK | X_OK : X_OK) != 0) {
+                _exit(write(report[1], blocked, prefix) < 0);
+            }
+        } while (slash != NULL);
+        _exit(0);
+    }
+    close(report[1]);
+    length = read(report[0], blocked, sizeof(blocked) - 1);
+    close(report[0]);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
+    if (length > 0) {
+        blocked[length] = '\0';
+        return complain(EX_NOPERM,
+                        "document_root: the scripts run as %s, to whom the "
+                        "folder %s is closed; open it (chmod o+rx), or put "
+                        "the application where that user can read it%s",
+                        account != NULL ? account->pw_name : "you", blocked,
+                        account != NULL ? ", or start as another user" : "");
+    }
+    return 0;
+}
+
+static int check_document_root(cli_config_t *config,
+                               const struct passwd *account)
+{
+    struct stat status;
+    char *real;
+
+    if (config->document_root == NULL) {
+        return complain(EX_USAGE, "no document root: give --document-root "
+                                  "DIR, or document_root in [server] of the "
+                                  "configuration file");
+    }
+    real = realpath(config->document_root, NULL);
+    if (real == NULL || stat(real, &status) != 0) {
+        return complain(EX_NOINPUT, "document_root: %s: %s",
+                        config->document_root, strerror(errno));
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        return complain(EX_NOINPUT, "document_root: %s is not a folder",
+                        real);
+    }
+    free(config->document_root);
+    config->document_root = real;
+    return check_readable(real, account);
+}
+
+/* ------------------------------------------------------------------ */
+/* The run                                                             */
+
+/* httpd says it too, but only after PHP has started, and in its own words. */
+static int check_port(const cli_config_t *config)
+{
+    struct addrinfo hints = {
+        .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+        .ai_socktype = SOCK_STREAM,
+    };
+    struct addrinfo *found;
+    const char *address = config->listen_address;
+    char host[64];
+    char port[16];
+    int yes = 1;
+    int rc = 0;
+    int fd;
+
+    snprintf(port, sizeof(port), "%u", config->listen_port);
+    if (address[0] == '[') {
+        snprintf(host, sizeof(host), "%.*s", (int)strlen(address) - 2,
+                 address + 1);
+        address = host;
+    }
+    if (getaddrinfo(address[0] == '*' ? NULL : address, port, &hints,
+                    &found) != 0) {
+        return 0;
+    }
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+        if (bind(fd, found->ai_addr, found->ai_addrlen) != 0) {
+            rc = complain(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE,
+                          "listen: %s:%u: %s; choose another with --listen",
+                          config->listen_address, config->listen_port,
+                          strerror(errno));
+        }
+        close(fd);
+    }
+    freeaddrinfo(found);
+    return rc;
+}
+
+static int make_runtime_dir(cli_host_t *host)
+{
+    const char *const parents[] = {
+        getenv("XDG_RUNTIME_DIR"),
+        geteuid() == 0 ? "/run" : NULL,
+        getenv("TMPDIR"),
+        "/tmp",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+        if (parents[i] == NULL || parents[i][0] != '/' ||
+            strpbrk(parents[i], "\n\r") != NULL ||
+            strstr(parents[i], "${") != NULL) {
+            continue;
+        }
+        host->runtime_dir = join(parents[i], "ephpm-XXXXXX");
+        if (mkdtemp(host->runtime_dir) != NULL) {
+            return 0;
+        }
+        free(host->runtime_dir);
+        host->runtime_dir = NULL;
+    }
+    return complain(EX_CANTCREAT, "no run-time directory can be made under "
+                                  "/tmp: %s; name another with TMPDIR",
+                    strerror(errno));
+}
+
+static void remove_runtime_dir(const char *folder)
+{
+    static const char *const files[] = {CONFIG_NAME, "httpd.pid"};
+    size_t i;
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char *file = join(folder, files[i]);
+
+        unlink(file);
+        free(file);
+    }
+    rmdir(folder);
+}
+
+/* Start the process that waits for our end, as httpd, and cleans up.  It is
+ * nobody's child, for httpd would wonder about one; it has a session of its
+ * own, so that Ctrl-C does not reach it; it holds no descriptor open. */
+static void start_cleaner(const char *folder)
+{
+    int watched = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    pid_t child;
+
+    if (watched < 0) {
+        return;
+    }
+    child = fork();
+    if (child == 0) {
+        struct pollfd wait_for = {.fd = watched, .events = POLLIN};
+        int null;
+
+        if (fork() != 0) {
+            _exit(0);
+        }
+        setsid();
+        null = open("/dev/null", O_RDWR);
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        if (chdir("/") != 0) {
+            _exit(1);
+        }
+        while (poll(&wait_for, 1, -1) < 0 && errno == EINTR) {
+        }
+        remove_runtime_dir(folder);
+        _exit(0);
+    }
+    close(watched);
+    if (child > 0) {
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+/* httpd opens its logs by name.  Where stderr has none that can be opened (a
+ * socket, the terminal of another user) a cat copies to its stdout instead,
+ * which is stderr then. */
+static void choose_log(cli_host_t *host)
+{
+    int fd = open("/dev/stderr", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+
+    if (fd >= 0) {
+        close(fd);
+        host->log = "/dev/stderr";
+    } else {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        host->log = "|/bin/cat";
+    }
+}
+
+static int write_config(const cli_config_t *config, const cli_host_t *host,
+                        const char *file)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    int failed;
+
+    if (out == NULL) {
+        return complain(EX_CANTCREAT, "%s: %s", file, strerror(errno));
+    }
+    failed = cli_httpd_write(out, config, host);
+    if (fclose(out) != 0 || failed != 0) {
+        return complain(EX_IOERR, "%s: %s", file, strerror(errno));
+    }
+    return 0;
+}
+
+int cli_serve(cli_config_t *config, const cli_places_t *places)
+{
+    cli_host_t host = {0};
+    struct passwd *account;
+    char *file;
+    int rc;
+
+    if ((rc = find_user(&host, &account)) != 0 ||
+        (rc = check_document_root(config, account)) != 0 ||
+        (rc = find_httpd(places, &host)) != 0 ||
+        (rc = find_module(places, &host)) != 0 ||
+        (rc = check_port(config)) != 0 ||
+        (rc = make_runtime_dir(&host)) != 0) {
+        return rc;
+    }
+    choose_log(&host);
+    file = join(host.runtime_dir, CONFIG_NAME);
+    rc = write_config(config, &host, file);
+    if (rc == 0) {
+        fprintf(stderr, "ephpm: %s at http://%s:%u/ (Ctrl-C stops it)\n",
+                config->document_root,
+                config->listen_address[0] == '*' ? "localhost"
+                                                 : config->listen_address,
+                config->listen_port);
+        start_cleaner(host.runtime_dir);
+        execl(host.httpd, host.httpd, "-f", file, "-DFOREGROUND",
+              (char *)NULL);
+        rc = complain(EX_OSERR, "%s cannot be run: %s", host.httpd,
+                      strerror(errno));
+    }
+    remove_runtime_dir(host.runtime_dir);
+    return rc;
+}
