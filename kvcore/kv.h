@@ -154,6 +154,15 @@ kv_result_t kv_size_parse(const char *text, size_t *size_bytes);
 /* A store's life                                                      */
 
 /**
+ * The layout that this build of the store reads and writes, as a number.
+ *
+ * A host whose memory outlives its code (a server that is told to reload
+ * after an upgrade) notes it beside the memory, and makes a new store where
+ * it has changed.  Nothing in the memory need be looked at for that.
+ */
+uint64_t kv_layout_hash(void);
+
+/**
  * Make a store in `memory`.  To be called once, by one thread, before anybody
  * attaches.  Writes every page, so that a full /dev/shm is found here.
  *
@@ -206,6 +215,7 @@ typedef struct kv_read {
     uint32_t stored_bytes;
     uint32_t kind;
     uint32_t segment;
+    uint32_t key_len;
     char digits[20];       /* a counter's decimal text */
 } kv_read_t;
 
