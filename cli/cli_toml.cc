@@ -103,6 +103,22 @@ void set_list(const setting &from, list_setter setter)
     }
 }
 
+/* A lone string is the last step after the usual two. */
+void set_fallback(const setting &from)
+{
+    if (!from.node.is_string()) {
+        set_list(from, cli_fallback_set);
+        return;
+    }
+    const std::string last = from.text();
+    const char *const steps[] = {"$uri", "$uri/", last.c_str()};
+    char error[CLI_ERROR_BYTES];
+
+    if (!cli_fallback_set(from.config, steps, 3, error)) {
+        from.fail(error);
+    }
+}
+
 void set_document_root(const setting &from)
 {
     char error[CLI_ERROR_BYTES];
@@ -125,8 +141,7 @@ const known_key known_keys[] = {
     {"server", "document_root", set_document_root},
     {"server", "index_files",
      [](const setting &from) { set_list(from, cli_index_files_set); }},
-    {"server", "fallback",
-     [](const setting &from) { set_list(from, cli_fallback_set); }},
+    {"server", "fallback", set_fallback},
     {"kv", "memory_limit",
      [](const setting &from) { set_text(from, cli_kv_memory_set); }},
     {"kv", "eviction_policy",
