@@ -1,0 +1,592 @@
+/* kv_evict.c - see kv_evict.h.
+ *
+ * The order in which a shard gives up memory:
+ *
+ *   1. a segment without a live record is recycled as it is;
+ *   2. records past their deadline are dropped, in the segments that have
+ *      been overdue for longest;
+ *   3. a segment that is mostly dead is compacted: its live records are
+ *      copied forward, whatever the policy, and nothing is lost;
+ *   4. the policy chooses a segment and which of its records stay.
+ *
+ * Copying forward is capped at half a segment in step 4, so every eviction
+ * frees at least the other half and the loop above it always gets on.
+ */
+
+#include "kv_evict.h"
+
+#include "kv_clock.h"
+#include "kv_derive.h"
+#include "kv_large.h"
+#include "kv_lock.h"
+
+/* Records looked at together, so that their buckets' cache misses overlap. */
+#define BATCH 16u
+/* Segments searched for expired records in one go. */
+#define SWEEPS 2u
+/* A shard with fewer log segments than this lives off the others. */
+#define OWN_SEGMENTS_MIN 3u
+
+typedef enum keep {
+    KEEP_ALL,        /* compaction */
+    KEEP_USED,       /* copy forward what was read since */
+    KEEP_PERMANENT,  /* and what has no deadline */
+    KEEP_NONE
+} keep_t;
+
+kv_result_t kv_shard_lock(kv_store_t *store, kv_shard_t *shard)
+{
+    bool stolen;
+    kv_result_t result = kv_lock(store, &shard->lock, &stolen);
+    if (stolen) {
+        kv_shard_derive(store, shard);
+    }
+    return result;
+}
+
+/* ------------------------------------------------------------------ */
+/* Walking a segment                                                   */
+
+typedef struct seen {
+    unsigned char *record;
+    kv_shape_t shape;
+    uint64_t hash;
+} seen_t;
+
+/* Read up to BATCH records from *at on; returns how many. */
+static uint32_t read_batch(kv_store_t *store, uint32_t segment, uint32_t *at,
+                           uint32_t end, seen_t *batch, bool *broken)
+{
+    unsigned char *start = kv_segment_start(store, segment);
+    uint32_t count = 0;
+
+    while (count < BATCH && *at < end) {
+        seen_t *seen = &batch[count];
+        seen->record = start + *at;
+        if (end - *at < KV_RECORD_MIN_BYTES ||
+            !kv_record_shape(seen->record, end - *at, &seen->shape) ||
+            seen->shape.key_len == 0) {
+            *broken = true;
+            break;
+        }
+        seen->hash = kv_hash(store, seen->record + seen->shape.head_bytes,
+                             seen->shape.key_len);
+        __builtin_prefetch(kv_hash_home(store, seen->hash), 1);
+        *at += seen->shape.total_bytes;
+        count++;
+    }
+    return count;
+}
+
+static uint32_t segment_end(const kv_store_t *store, uint32_t segment)
+{
+    uint32_t end = ld_rlx(&store->segment[segment].write_off);
+    return end <= store->geometry.segment_bytes
+               ? end : store->geometry.segment_bytes;
+}
+
+/* Copy a live record into the main queue and let its slot point there. */
+static bool copy_forward(kv_store_t *store, kv_shard_t *shard,
+                         const seen_t *seen, _Atomic uint64_t *slot,
+                         uint64_t frequency_bits)
+{
+    const kv_shape_t *shape = &seen->shape;
+    if (!kv_segment_has_room(store, shard, KV_QUEUE_MAIN,
+                             shape->total_bytes) &&
+        !kv_segment_open(store, shard, KV_QUEUE_MAIN, true)) {
+        return false;
+    }
+    unsigned char *copy =
+        kv_record_append(store, shard, KV_QUEUE_MAIN, shape->flags,
+                         shape->key_len, shape->stored_bytes);
+    st_rlx(kv_record_word(copy, 0), ld_rlx(kv_record_word(seen->record, 0)));
+    kv_copy(copy + 16, seen->record + 16, shape->total_bytes - 16);
+    st_rel(slot, kv_slot_make(kv_hash_tag(seen->hash), frequency_bits,
+                              (uint64_t)(copy - store->data)));
+    kv_segment_remove_live(store, shard, seen->record, shape->flags,
+                           shape->total_bytes);
+    kv_segment_add_live(store, shard, copy, shape->flags,
+                        shape->total_bytes);
+    return true;
+}
+
+static void drop(kv_store_t *store, kv_shard_t *shard, const seen_t *seen,
+                 _Atomic uint64_t *slot, kv_count_t why)
+{
+    kv_slot_clear(store, shard, kv_hash_home(store, seen->hash), slot,
+                  seen->record, &seen->shape);
+    kv_count(store, why, 1);
+}
+
+/* Clear or copy forward every live record of the segment, then recycle it.
+ * false: a record that must stay found no room; what was done is done. */
+static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
+                          uint32_t segment, keep_t keep)
+{
+    seen_t batch[BATCH];
+    uint32_t at = KV_SEGMENT_HEAD_BYTES;
+    uint32_t end = segment_end(store, segment);
+    uint32_t copied = 0;
+    uint32_t copied_max = store->geometry.segment_bytes / 2;
+    int64_t now_ms = kv_now_ms();
+    bool broken = false;
+
+    while (at < end && !broken &&
+           ld_rlx(&store->segment[segment].live_bytes) != 0) {
+        uint32_t count =
+            read_batch(store, segment, &at, end, batch, &broken);
+        for (uint32_t i = 0; i < count; i++) {
+            seen_t *seen = &batch[i];
+            uint64_t offset = (uint64_t)(seen->record - store->data);
+            _Atomic uint64_t *slot =
+                kv_chain_slot_of(store, seen->hash, offset);
+            if (slot == NULL) {
+                continue;
+            }
+            int64_t deadline_ms =
+                kv_record_deadline_ms(seen->record, seen->shape.flags);
+            if (deadline_ms != 0 && deadline_ms <= now_ms) {
+                drop(store, shard, seen, slot, KV_COUNT_EXPIRATIONS);
+                continue;
+            }
+            uint64_t frequency = ld_rlx(slot) & KV_FREQUENCY_MASK;
+            bool must_stay = keep == KEEP_ALL ||
+                             (keep == KEEP_PERMANENT && deadline_ms == 0);
+            bool may_stay = (keep == KEEP_USED || keep == KEEP_PERMANENT) &&
+                            frequency != 0 &&
+                            copied + seen->shape.total_bytes <= copied_max;
+            if (must_stay || may_stay) {
+                if (keep != KEEP_ALL && frequency != 0) {
+                    frequency -= KV_FREQUENCY_ONE;
+                }
+                if (copy_forward(store, shard, seen, slot, frequency)) {
+                    copied += seen->shape.total_bytes;
+                    continue;
+                }
+                if (must_stay) {
+                    return false;
+                }
+            }
+            drop(store, shard, seen, slot, KV_COUNT_EVICTIONS);
+        }
+    }
+    if (ld_rlx(&store->segment[segment].live_bytes) != 0) {
+        return false;
+    }
+    kv_segment_unlink(store, shard, segment);
+    kv_pool_return(store, segment);
+    return true;
+}
+
+/* Drop the segment's expired records and find its next deadline. */
+static void sweep_segment(kv_store_t *store, kv_shard_t *shard,
+                          uint32_t segment)
+{
+    seen_t batch[BATCH];
+    uint32_t at = KV_SEGMENT_HEAD_BYTES;
+    uint32_t end = segment_end(store, segment);
+    int64_t now_ms = kv_now_ms();
+    int64_t next_ms = INT64_MAX;
+    bool broken = false;
+
+    while (at < end && !broken) {
+        uint32_t count =
+            read_batch(store, segment, &at, end, batch, &broken);
+        for (uint32_t i = 0; i < count; i++) {
+            seen_t *seen = &batch[i];
+            int64_t deadline_ms =
+                kv_record_deadline_ms(seen->record, seen->shape.flags);
+            if (deadline_ms == 0) {
+                continue;
+            }
+            _Atomic uint64_t *slot = kv_chain_slot_of(
+                store, seen->hash, (uint64_t)(seen->record - store->data));
+            if (slot == NULL) {
+                continue;
+            }
+            if (deadline_ms <= now_ms) {
+                drop(store, shard, seen, slot, KV_COUNT_EXPIRATIONS);
+            } else if (deadline_ms < next_ms) {
+                next_ms = deadline_ms;
+            }
+        }
+    }
+    st_rlx(&store->segment[segment].min_deadline_ms, next_ms);
+}
+
+/* ------------------------------------------------------------------ */
+/* Choosing a segment                                                  */
+
+typedef struct choice {
+    uint32_t idle;         /* nothing live */
+    uint32_t overdue;      /* longest past a deadline */
+    uint32_t emptiest;     /* least live bytes */
+    uint32_t emptiest_bytes;
+    uint32_t oldest;       /* that the policy may evict from */
+    uint32_t closed;       /* segments that could be chosen */
+} choice_t;
+
+static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
+                             choice_t *choice)
+{
+    uint64_t oldest_sequence = UINT64_MAX;
+    int64_t overdue_ms = kv_now_ms();
+    bool volatile_only = store->config.eviction == KV_VOLATILE_LRU;
+    uint32_t permanent_max = store->geometry.segment_bytes / 4 * 3;
+    uint32_t at = ld_rlx(&shard->first);
+
+    *choice = (choice_t){ KV_NO_SEGMENT, KV_NO_SEGMENT, KV_NO_SEGMENT,
+                          UINT32_MAX, KV_NO_SEGMENT, 0 };
+    for (uint32_t steps = 0; at != 0 && at <= store->segments &&
+                             steps < store->segments; steps++) {
+        uint32_t segment = at - 1;
+        kv_segment_t *books = &store->segment[segment];
+        at = ld_rlx(&books->next);
+        if (kv_word_state(ld_rlx(&store->words[segment])) ==
+            KV_STATE_LARGE) {
+            continue;
+        }
+        if (ld_rlx(&books->min_deadline_ms) <= overdue_ms) {
+            overdue_ms = ld_rlx(&books->min_deadline_ms);
+            choice->overdue = segment;
+        }
+        if (ld_rlx(&shard->open[KV_QUEUE_SMALL]) == segment + 1 ||
+            ld_rlx(&shard->open[KV_QUEUE_MAIN]) == segment + 1) {
+            continue;
+        }
+        choice->closed++;
+        uint32_t live = ld_rlx(&books->live_bytes);
+        if (live == 0) {
+            choice->idle = segment;
+        }
+        if (live < choice->emptiest_bytes) {
+            choice->emptiest = segment;
+            choice->emptiest_bytes = live;
+        }
+        if (ld_rlx(&books->sequence) < oldest_sequence &&
+            (!volatile_only ||
+             (ld_rlx(&books->permanent_bytes) <= permanent_max &&
+              ld_rlx(&books->permanent_bytes) < live))) {
+            oldest_sequence = ld_rlx(&books->sequence);
+            choice->oldest = segment;
+        }
+    }
+}
+
+static uint64_t shard_random(kv_shard_t *shard)
+{
+    /* xorshift64 (Marsaglia 2003): good enough to choose a victim. */
+    uint64_t x = ld_rlx(&shard->random) | 1;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    st_rlx(&shard->random, x);
+    return x;
+}
+
+static uint32_t random_closed_segment(kv_store_t *store, kv_shard_t *shard,
+                                      uint32_t closed)
+{
+    uint32_t skip = (uint32_t)(shard_random(shard) >> 32) % closed;
+    uint32_t at = ld_rlx(&shard->first);
+
+    while (at != 0 && at <= store->segments) {
+        uint32_t segment = at - 1;
+        at = ld_rlx(&store->segment[segment].next);
+        if (kv_word_state(ld_rlx(&store->words[segment])) == KV_STATE_LARGE ||
+            ld_rlx(&shard->open[KV_QUEUE_SMALL]) == segment + 1 ||
+            ld_rlx(&shard->open[KV_QUEUE_MAIN]) == segment + 1) {
+            continue;
+        }
+        if (skip-- == 0) {
+            return segment;
+        }
+    }
+    return KV_NO_SEGMENT;
+}
+
+/* Where nearly everything is chunks of large values no log segment fills up
+ * and closes: evict large values themselves, oldest first. */
+static bool evict_large(kv_store_t *store, kv_shard_t *shard)
+{
+    seen_t batch[BATCH];
+    uint64_t after = 0;
+
+    if (store->config.eviction == KV_NOEVICTION) {
+        return false;
+    }
+    for (;;) {
+        uint32_t segment = KV_NO_SEGMENT;
+        uint64_t sequence = UINT64_MAX;
+        uint32_t at = ld_rlx(&shard->first);
+        for (uint32_t steps = 0; at != 0 && at <= store->segments &&
+                                 steps < store->segments; steps++) {
+            kv_segment_t *books = &store->segment[at - 1];
+            if (kv_word_state(ld_rlx(&store->words[at - 1])) !=
+                    KV_STATE_LARGE &&
+                ld_rlx(&books->sequence) > after &&
+                ld_rlx(&books->sequence) < sequence) {
+                segment = at - 1;
+                sequence = ld_rlx(&books->sequence);
+            }
+            at = ld_rlx(&books->next);
+        }
+        if (segment == KV_NO_SEGMENT) {
+            return false;
+        }
+        after = sequence;
+        uint32_t offset = KV_SEGMENT_HEAD_BYTES;
+        uint32_t end = segment_end(store, segment);
+        bool broken = false;
+        while (offset < end && !broken) {
+            uint32_t count =
+                read_batch(store, segment, &offset, end, batch, &broken);
+            for (uint32_t i = 0; i < count; i++) {
+                seen_t *seen = &batch[i];
+                if (!(seen->shape.flags & KV_FLAG_LARGE)) {
+                    continue;
+                }
+                _Atomic uint64_t *slot = kv_chain_slot_of(
+                    store, seen->hash,
+                    (uint64_t)(seen->record - store->data));
+                if (slot == NULL ||
+                    (store->config.eviction == KV_VOLATILE_LRU &&
+                     kv_record_deadline_ms(seen->record,
+                                           seen->shape.flags) == 0)) {
+                    continue;
+                }
+                drop(store, shard, seen, slot, KV_COUNT_EVICTIONS);
+                return true;
+            }
+        }
+    }
+}
+
+void kv_evict_idle(kv_store_t *store, kv_shard_t *shard)
+{
+    choice_t choice;
+
+    for (look_at_segments(store, shard, &choice);
+         choice.idle != KV_NO_SEGMENT;
+         look_at_segments(store, shard, &choice)) {
+        kv_segment_unlink(store, shard, choice.idle);
+        kv_pool_return(store, choice.idle);
+    }
+}
+
+/* Give at least one segment of the shard back to the pool. */
+static bool evict_one(kv_store_t *store, kv_shard_t *shard)
+{
+    uint32_t segment_bytes = store->geometry.segment_bytes;
+    bool refuse = store->config.eviction == KV_NOEVICTION;
+    uint32_t compact_max = refuse
+                               ? (uint32_t)((uint64_t)segment_bytes * 95 / 100)
+                               : segment_bytes / 4 * 3;
+    choice_t choice;
+
+    for (uint32_t sweeps = 0;; sweeps++) {
+        look_at_segments(store, shard, &choice);
+        if (choice.idle != KV_NO_SEGMENT) {
+            kv_segment_unlink(store, shard, choice.idle);
+            kv_pool_return(store, choice.idle);
+            return true;
+        }
+        if (choice.overdue == KV_NO_SEGMENT || sweeps == SWEEPS) {
+            break;
+        }
+        uint32_t large = ld_rlx(&shard->large_count);
+        sweep_segment(store, shard, choice.overdue);
+        if (ld_rlx(&shard->large_count) < large) {
+            return true;
+        }
+    }
+    if (choice.emptiest != KV_NO_SEGMENT &&
+        choice.emptiest_bytes <= compact_max &&
+        empty_segment(store, shard, choice.emptiest, KEEP_ALL)) {
+        return true;
+    }
+    switch (store->config.eviction) {
+    case KV_NOEVICTION:
+        return false;
+    case KV_ALLKEYS_RANDOM:
+        choice.oldest = choice.closed == 0
+                            ? KV_NO_SEGMENT
+                            : random_closed_segment(store, shard,
+                                                    choice.closed);
+        if (choice.oldest != KV_NO_SEGMENT &&
+            empty_segment(store, shard, choice.oldest, KEEP_NONE)) {
+            return true;
+        }
+        break;
+    case KV_VOLATILE_LRU:
+        if (choice.oldest != KV_NO_SEGMENT &&
+            empty_segment(store, shard, choice.oldest, KEEP_PERMANENT)) {
+            return true;
+        }
+        break;
+    case KV_ALLKEYS_LRU:
+        if (choice.oldest != KV_NO_SEGMENT &&
+            empty_segment(store, shard, choice.oldest, KEEP_USED)) {
+            return true;
+        }
+        break;
+    }
+    return ld_rlx(&shard->large_count) != 0 && evict_large(store, shard);
+}
+
+/* ------------------------------------------------------------------ */
+/* Making room                                                         */
+
+/* What a shard could give: its segments, or under noeviction its dead
+ * bytes.  Read without its lock: a hint. */
+static uint64_t shard_wealth(const kv_store_t *store, const kv_shard_t *shard)
+{
+    uint64_t log = (uint64_t)ld_rlx(&shard->count[KV_QUEUE_SMALL]) +
+                   ld_rlx(&shard->count[KV_QUEUE_MAIN]);
+    if (store->config.eviction != KV_NOEVICTION) {
+        return log + ld_rlx(&shard->large_count);
+    }
+    uint64_t bytes = log << store->segment_shift;
+    uint64_t live = ld_rlx(&shard->live_bytes);
+    return bytes > live ? bytes - live : 0;
+}
+
+/* Evict in some other shard, the richest first; no lock is held. */
+static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in)
+{
+    uint64_t below = UINT64_MAX;
+    uint64_t tried = 0;
+    kv_result_t result = KV_NO_ROOM;
+
+    for (uint32_t tries = 0; tries < store->geometry.shards; tries++) {
+        kv_shard_t *richest = NULL;
+        uint64_t most = 0;
+        for (uint32_t i = 0; i < store->geometry.shards; i++) {
+            kv_shard_t *shard = &store->shards[i];
+            uint64_t wealth = shard_wealth(store, shard);
+            if (shard != not_in && !(tried >> i & 1) && wealth > most &&
+                wealth <= below) {
+                richest = shard;
+                most = wealth;
+            }
+        }
+        if (richest == NULL) {
+            break;
+        }
+        tried |= UINT64_C(1) << kv_shard_number(store, richest);
+        kv_result_t locked = kv_shard_lock(store, richest);
+        if (locked != KV_OK) {
+            result = locked;
+            continue;
+        }
+        bool freed = evict_one(store, richest);
+        kv_unlock(&richest->lock);
+        if (freed) {
+            return KV_OK;
+        }
+    }
+    return result;
+}
+
+static uint32_t log_segments(const kv_shard_t *shard)
+{
+    return ld_rlx(&shard->count[KV_QUEUE_SMALL]) +
+           ld_rlx(&shard->count[KV_QUEUE_MAIN]);
+}
+
+kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
+                                kv_queue_t queue, uint64_t bytes)
+{
+    /* Others may take what is freed here, so more than one round can be
+     * needed; every round frees a segment. */
+    for (uint32_t round = 0; round < store->segments + 16; round++) {
+        if (kv_segment_has_room(store, shard, queue, bytes) ||
+            kv_segment_open(store, shard, queue, false)) {
+            return KV_OK;
+        }
+        kv_large_reap(store);
+        bool poor = log_segments(shard) < OWN_SEGMENTS_MIN;
+        if (!poor && evict_one(store, shard)) {
+            continue;
+        }
+        kv_unlock(&shard->lock);
+        kv_result_t result = evict_elsewhere(store, shard);
+        kv_result_t locked = kv_shard_lock(store, shard);
+        if (locked != KV_OK) {
+            return KV_BUSY;
+        }
+        if (result != KV_OK && !(poor && evict_one(store, shard))) {
+            return KV_NO_ROOM;
+        }
+    }
+    return KV_NO_ROOM;
+}
+
+kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment)
+{
+    for (uint32_t round = 0; round < store->segments + 16; round++) {
+        *segment = kv_pool_claim(store, KV_STATE_BUILDING, store->entry,
+                                 false);
+        if (*segment != KV_NO_SEGMENT) {
+            return KV_OK;
+        }
+        kv_result_t result = evict_elsewhere(store, NULL);
+        if (result != KV_OK) {
+            return result;
+        }
+    }
+    return KV_NO_ROOM;
+}
+
+_Atomic uint64_t *kv_evict_from_chain(kv_store_t *store, kv_shard_t *shard,
+                                      kv_bucket_t *home)
+{
+    kv_bucket_t *buckets =
+        kv_shard_buckets(store, kv_shard_number(store, shard));
+    kv_bucket_t *bucket = home;
+    _Atomic uint64_t *victim = NULL;
+    void *victim_record = NULL;
+    kv_shape_t victim_shape;
+    uint64_t victim_rank = UINT64_MAX;
+    int64_t now_ms = kv_now_ms();
+
+    for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
+         depth++) {
+        for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
+            uint64_t slot = ld_rlx(&bucket->slot[i]);
+            uint64_t room;
+            kv_shape_t shape;
+            unsigned char *record =
+                slot == 0 ? NULL : kv_slot_record(store, slot, &room);
+            if (record == NULL || !kv_record_shape(record, room, &shape)) {
+                continue;
+            }
+            int64_t deadline_ms = kv_record_deadline_ms(record, shape.flags);
+            bool expired = deadline_ms != 0 && deadline_ms <= now_ms;
+            if (!expired &&
+                (store->config.eviction == KV_NOEVICTION ||
+                 (store->config.eviction == KV_VOLATILE_LRU &&
+                  deadline_ms == 0))) {
+                continue;
+            }
+            /* Expired, else least used, else longest unchanged. */
+            uint64_t rank = expired ? 0
+                            : 1 + (slot & KV_FREQUENCY_MASK) * 256 +
+                                  shape.version;
+            if (rank < victim_rank) {
+                victim_rank = rank;
+                victim = &bucket->slot[i];
+                victim_record = record;
+                victim_shape = shape;
+            }
+        }
+        bucket = kv_bucket_next(store, buckets, ld_rlx(&bucket->tail));
+    }
+    if (victim == NULL) {
+        return NULL;
+    }
+    kv_slot_clear(store, shard, home, victim, victim_record, &victim_shape);
+    kv_count(store, victim_rank == 0 ? KV_COUNT_EXPIRATIONS
+                                     : KV_COUNT_EVICTIONS, 1);
+    return victim;
+}

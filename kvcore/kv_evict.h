@@ -1,0 +1,46 @@
+/* kv_evict.h - making room: expiry, compaction and eviction are one thing.
+ *
+ * Each of them empties a segment: it walks the segment's records and either
+ * clears a live record's slot, or copies the record forward into an open
+ * segment and stores the new offset into the slot.  Then the segment holds
+ * nothing live and goes back to the pool.
+ */
+
+#ifndef KV_EVICT_H
+#define KV_EVICT_H
+
+#include "kv_index.h"
+
+/**
+ * See that the queue's open segment has room for a record of `bytes`.  The
+ * caller holds the shard's lock and has found nothing yet: slots may change,
+ * and the lock may be let go and taken again meanwhile.
+ *
+ * @return KV_OK       there is room, the lock is held
+ *         KV_NO_ROOM  the policy allows no eviction; the lock is held
+ *         KV_BUSY     the lock could not be had again: it is NOT held
+ */
+kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
+                                kv_queue_t queue, uint64_t bytes);
+
+/**
+ * Take a segment for a chunk of a large value.  The caller holds the build
+ * lock and no other.
+ * @return KV_OK, KV_NO_ROOM, KV_BUSY
+ */
+kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment);
+
+/**
+ * Evict one key of a chain that is full, by the policy.
+ * @return its slot, now free, or NULL: the policy allows none
+ */
+_Atomic uint64_t *kv_evict_from_chain(kv_store_t *store, kv_shard_t *shard,
+                                      kv_bucket_t *home);
+
+/** Give back every closed segment of the shard without a live record. */
+void kv_evict_idle(kv_store_t *store, kv_shard_t *shard);
+
+/** kv_lock() of a shard: after a takeover its counters are derived anew. */
+kv_result_t kv_shard_lock(kv_store_t *store, kv_shard_t *shard);
+
+#endif

@@ -1,0 +1,184 @@
+/* kv_index.h - the index: from a key to its record.
+ *
+ *   shard  -> bucket -> overflow bucket -> ...
+ *             7 slots   7 slots
+ *
+ *   slot:  {tag : 22, frequency : 2, offset in 8-byte units : 40}, or 0
+ *   tail:  {version of the last removal : 48, overflow bucket + 1 : 16}
+ *
+ * The index has its final size from the start; nothing is ever rehashed.  An
+ * offset is never 0, as a segment begins with its head.  The hash is XXH3
+ * with the store's secret: low bits choose the shard, middle bits the bucket,
+ * the top bits are the tag.
+ *
+ * I1  A live key is in exactly one slot, and stays in that slot as long as
+ *     it lives: an update stores another offset into it.
+ * I2  A slot that is not 0 points to a record that begins before its
+ *     segment's write_off, in a log segment of the bucket's shard, whose key
+ *     has the slot's tag, bucket and shard.
+ * I3  An overflow bucket belongs to one chain at most.  It leaves a chain
+ *     only as its last and when it is empty: a reader that is in it misses
+ *     nothing.  The overflow map has its bit exactly then.
+ * I4  A tail's version is no older than any removal from its chain: it is
+ *     stored before the slot is cleared.
+ * I5  The shard's entries and live_bytes are those of its slots.
+ */
+
+#ifndef KV_INDEX_H
+#define KV_INDEX_H
+
+#include "kv_segment.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define KV_OFFSET_BITS KV_LAYOUT_OFFSET_BITS
+#define KV_OFFSET_MASK ((UINT64_C(1) << KV_OFFSET_BITS) - 1)
+#define KV_FREQUENCY_SHIFT 40u
+#define KV_FREQUENCY_ONE (UINT64_C(1) << KV_FREQUENCY_SHIFT)
+#define KV_FREQUENCY_MASK (UINT64_C(3) << KV_FREQUENCY_SHIFT)
+#define KV_TAG_SHIFT 42u
+
+static_assert(XXH3_SECRET_SIZE_MIN <= KV_SECRET_BYTES, "secret long enough");
+
+static inline uint64_t kv_hash(const kv_store_t *store, const void *key,
+                               size_t key_len)
+{
+    return XXH3_64bits_withSecret(key, key_len, store->secret,
+                                  KV_SECRET_BYTES);
+}
+
+static inline uint32_t kv_hash_shard(const kv_store_t *store, uint64_t hash)
+{
+    return (uint32_t)hash & store->shard_mask;
+}
+
+/* Multiply and shift: no division, any number of buckets. */
+static inline uint32_t kv_hash_bucket(const kv_store_t *store, uint64_t hash)
+{
+    return (uint32_t)(((hash >> 8 & UINT32_MAX) * store->buckets) >> 32);
+}
+
+static inline uint64_t kv_hash_tag(uint64_t hash)
+{
+    return hash >> KV_TAG_SHIFT;
+}
+
+/** Buckets of a shard: the main ones, then the overflow buckets. */
+static inline kv_bucket_t *kv_shard_buckets(const kv_store_t *store,
+                                            uint32_t shard)
+{
+    return store->index + (uint64_t)shard * (store->buckets + store->overflow);
+}
+
+static inline kv_bucket_t *kv_hash_home(const kv_store_t *store,
+                                        uint64_t hash)
+{
+    return kv_shard_buckets(store, kv_hash_shard(store, hash)) +
+           kv_hash_bucket(store, hash);
+}
+
+/** The bucket behind `bucket` in its chain, or NULL. */
+static inline kv_bucket_t *kv_bucket_next(const kv_store_t *store,
+                                          kv_bucket_t *shard_buckets,
+                                          uint64_t tail)
+{
+    uint32_t link = (uint32_t)tail & 0xffff;
+    if (link == 0 || link > store->overflow) {
+        return NULL;
+    }
+    return shard_buckets + store->buckets + (link - 1);
+}
+
+/* Chains longer than this are broken ones. */
+#define KV_CHAIN_MAX 64u
+
+static inline uint64_t kv_slot_make(uint64_t tag, uint64_t frequency_bits,
+                                    uint64_t offset_bytes)
+{
+    return tag << KV_TAG_SHIFT | frequency_bits | offset_bytes >> 3;
+}
+
+static inline uint64_t kv_slot_offset(uint64_t slot)
+{
+    return (slot & KV_OFFSET_MASK) << 3;
+}
+
+/**
+ * The record a slot points to, or NULL if that is outside of the segments
+ * (a broken store).
+ *
+ * @param room_bytes  receives the bytes from there to its segment's end
+ */
+static inline unsigned char *kv_slot_record(const kv_store_t *store,
+                                            uint64_t slot,
+                                            uint64_t *room_bytes)
+{
+    uint64_t offset = kv_slot_offset(slot);
+    uint64_t segment = offset >> store->segment_shift;
+    uint64_t segment_bytes = UINT64_C(1) << store->segment_shift;
+    uint64_t inside = offset & (segment_bytes - 1);
+
+    if (segment >= store->segments ||
+        inside > segment_bytes - KV_RECORD_HEAD_MAX_BYTES) {
+        /* The last bytes of a segment may hold a short record. */
+        if (segment >= store->segments ||
+            inside > segment_bytes - KV_RECORD_MIN_BYTES) {
+            return NULL;
+        }
+    }
+    *room_bytes = segment_bytes - inside;
+    return store->data + offset;
+}
+
+/* A writer's view of one key.  The shard's lock is held. */
+typedef struct kv_place {
+    kv_shard_t *shard;
+    kv_bucket_t *home;
+    uint64_t tag;
+    _Atomic uint64_t *slot;    /* the key's, or NULL */
+    uint64_t slot_value;
+    void *record;
+    kv_shape_t shape;
+    bool expired;              /* there, but past its deadline */
+} kv_place_t;
+
+/** Find `key` as the writer that holds its shard's lock. */
+void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
+                   size_t key_len, kv_place_t *place);
+
+/**
+ * A free slot in the chain of `home`; takes an overflow bucket if need be.
+ * @return NULL: the chain is full and no overflow bucket is left
+ */
+_Atomic uint64_t *kv_chain_free_slot(kv_store_t *store, kv_shard_t *shard,
+                                     kv_bucket_t *home);
+
+/** The next version of the shard. */
+static inline uint64_t kv_shard_next_version(kv_shard_t *shard)
+{
+    uint64_t version = (ld_rlx(&shard->version) + 1) & KV_VERSION_MASK;
+    st_rel(&shard->version, version);
+    return version;
+}
+
+/**
+ * Clear a slot: the removal of one key.  Stores the removal's version, then
+ * clears, accounts, frees a large value's chunks and an emptied overflow
+ * bucket.
+ */
+void kv_slot_clear(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home,
+                   _Atomic uint64_t *slot, void *record,
+                   const kv_shape_t *shape);
+
+/** Give back the chain's last buckets while they are empty. */
+void kv_chain_trim(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home);
+
+/**
+ * The slot of the chain that points to the record at `offset_bytes`.
+ * @return NULL: none, the record is dead
+ */
+_Atomic uint64_t *kv_chain_slot_of(kv_store_t *store, uint64_t hash,
+                                   uint64_t offset_bytes);
+
+#endif

@@ -1,0 +1,75 @@
+/* kv_lock.h - who is attached, and the locks that the dead let go of.
+ *
+ * A lock word holds {entry + 1, incarnation} of its owner in the table of
+ * threads.  A thread attaches by locking the robust "life" mutex of an entry
+ * for as long as it is attached, and then raising the entry's incarnation.
+ * So the kernel itself says who is dead, at once and whatever killed them:
+ *
+ *   the owner of a lock word is dead if
+ *     the entry's incarnation is another (somebody attached there since), or
+ *     the life mutex can be had: pthread_mutex_trylock gives EOWNERDEAD (said
+ *     once only) or 0.
+ *
+ * Immune to the reuse of process and thread ids, true for zombies nobody
+ * waits for, false for stopped processes, and nothing of it is on the path
+ * of a lock that is free.  A waiter looks only when it has spun for a while.
+ *
+ * K1  A lock word is 0 or names an entry of the table.
+ * K2  Nobody holds two shard locks.  Order: build lock, then one shard lock.
+ * K3  A lock is taken over only from a dead owner, by one compare-and-swap
+ *     while the taker holds the dead one's life mutex; the taker of a shard
+ *     then derives its counters anew before it does anything else.
+ */
+
+#ifndef KV_LOCK_H
+#define KV_LOCK_H
+
+#include "kv_layout.h"
+
+#define KV_INCARNATION_MASK ((UINT64_C(1) << 48) - 1)
+
+/**
+ * Take a place in the table of threads.
+ * @return KV_OK, KV_BUSY (every place is taken)
+ */
+kv_result_t kv_thread_attach(kv_store_t *store);
+
+/** Leave the place; store->lock_word is 0 afterwards. */
+void kv_thread_detach(kv_store_t *store);
+
+/** Is this lock word's owner dead?  Only for looking; see K3. */
+bool kv_lock_owner_dead(kv_store_t *store, uint64_t word);
+
+/**
+ * Lock; the slow way of kv_shard_lock() and of the build lock.
+ *
+ * @param stolen  receives true: taken over from a dead owner
+ * @return KV_OK
+ *         KV_BUSY  a live owner held it for the wait limit, or the caller
+ *                  itself holds it, or the caller could not attach
+ */
+kv_result_t kv_lock_slow(kv_store_t *store, kv_lock_t *lock, bool *stolen);
+
+/** Take the lock over if its owner is dead; never waits. */
+bool kv_lock_steal(kv_store_t *store, kv_lock_t *lock);
+
+static inline kv_result_t kv_lock(kv_store_t *store, kv_lock_t *lock,
+                                  bool *stolen)
+{
+    uint64_t expected = 0;
+    *stolen = false;
+    if (store->lock_word != 0 &&
+        atomic_compare_exchange_strong_explicit(
+            lock, &expected, store->lock_word, memory_order_acquire,
+            memory_order_relaxed)) {
+        return KV_OK;
+    }
+    return kv_lock_slow(store, lock, stolen);
+}
+
+static inline void kv_unlock(kv_lock_t *lock)
+{
+    st_rel(lock, 0);
+}
+
+#endif

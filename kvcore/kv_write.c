@@ -1,0 +1,539 @@
+/* kv_write.c - changing one key, under its shard's lock.
+ *
+ * Why a kill at any instruction is harmless: each function here
+ *
+ *   1. makes room            moves or removes other keys, each by one store
+ *   2. appends a record      that no slot points to: dead if we die now
+ *   3. stores the slot       the change, whole, at this one instruction
+ *   4. accounts              derived figures, computed anew by whoever takes
+ *                            the lock over (kv_derive.c)
+ *
+ * A removal is step 3 and 4 alone; it stores its version in the bucket's tail
+ * first, so that an absent key's version is never too old.  Changing a
+ * counter or a deadline is one store into the record instead of 2 and 3.
+ */
+
+#include "kv_clock.h"
+#include "kv_evict.h"
+#include "kv_large.h"
+#include "kv_lock.h"
+#include "kv_number.h"
+
+static inline kv_shard_t *shard_of(kv_store_t *store, uint64_t hash)
+{
+    return &store->shards[kv_hash_shard(store, hash)];
+}
+
+static inline kv_result_t check_key(const kv_store_t *store, size_t key_len)
+{
+    if (key_len - 1 >= KV_KEY_MAX_BYTES) {
+        return KV_BAD_KEY;
+    }
+    /* Only in segments smaller than the default can a key be too long. */
+    if (key_len > store->geometry.segment_bytes - KV_SEGMENT_HEAD_BYTES -
+                      KV_RECORD_HEAD_MAX_BYTES - 8) {
+        return KV_TOO_LARGE;
+    }
+    return KV_OK;
+}
+
+/* Make room under the shard's lock, which is let go unless KV_OK. */
+static kv_result_t make_room(kv_store_t *store, kv_shard_t *shard,
+                             uint64_t bytes)
+{
+    kv_result_t result =
+        kv_evict_for_record(store, shard, KV_QUEUE_SMALL, bytes);
+    if (result == KV_NO_ROOM) {
+        kv_unlock(&shard->lock);
+        kv_count(store, KV_COUNT_REJECTIONS, 1);
+    }
+    return result;
+}
+
+/* Lock the shard, with room for a record of `bytes`. */
+static inline kv_result_t lock_with_room(kv_store_t *store, kv_shard_t *shard,
+                                         uint64_t bytes)
+{
+    kv_result_t result = kv_shard_lock(store, shard);
+    if (result == KV_OK &&
+        !kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
+        result = make_room(store, shard, bytes);
+    }
+    return result;
+}
+
+/* Steps 3 and 4 for a record in place; its stamp is stored here too. */
+static kv_result_t publish(kv_store_t *store, kv_place_t *place,
+                           _Atomic uint64_t *slot, void *record,
+                           uint32_t flags, uint32_t total_bytes,
+                           uint64_t version, size_t key_len)
+{
+    uint64_t frequency = 0;
+    kv_large_t old_large;
+    bool had_large = false;
+
+    if (place->slot != NULL) {
+        frequency = ld_rlx(place->slot) & KV_FREQUENCY_MASK;
+        if (place->shape.flags & KV_FLAG_LARGE) {
+            kv_record_large(place->record, &place->shape, &old_large);
+            had_large = true;
+        }
+    }
+    st_rlx(kv_record_word(record, 0), version << 16 | key_len);
+    st_rel(slot,
+           kv_slot_make(place->tag, frequency,
+                        (uint64_t)((unsigned char *)record - store->data)));
+
+    kv_shard_t *shard = place->shard;
+    if (place->slot != NULL) {
+        kv_segment_remove_live(store, shard, place->record,
+                               place->shape.flags, place->shape.total_bytes);
+        if (place->expired) {
+            kv_count(store, KV_COUNT_EXPIRATIONS, 1);
+        }
+    } else {
+        st_rlx(&shard->entries, ld_rlx(&shard->entries) + 1);
+    }
+    kv_segment_add_live(store, shard, record, flags, total_bytes);
+    if (had_large) {
+        kv_large_free(store, shard, &old_large);
+    }
+    return KV_OK;
+}
+
+/* The key's slot, or a free one. */
+static _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
+{
+    if (place->slot != NULL) {
+        return place->slot;
+    }
+    _Atomic uint64_t *slot =
+        kv_chain_free_slot(store, place->shard, place->home);
+    if (slot == NULL) {
+        slot = kv_evict_from_chain(store, place->shard, place->home);
+    }
+    if (slot == NULL) {
+        kv_count(store, KV_COUNT_REJECTIONS, 1);
+    }
+    return slot;
+}
+
+typedef struct change {
+    uint32_t flags;
+    int64_t deadline_ms;       /* if DEADLINE */
+    const void *stored;
+    size_t stored_bytes;       /* in the record */
+    const kv_build_t *build;   /* if LARGE */
+} change_t;
+
+/* Append and fill a record.  There is room. */
+static unsigned char *write_record(kv_store_t *store, kv_shard_t *shard,
+                                   const void *key, size_t key_len,
+                                   const change_t *change)
+{
+    unsigned char *record =
+        kv_record_append(store, shard, KV_QUEUE_SMALL, change->flags, key_len,
+                         change->stored_bytes);
+    uint32_t head = kv_flags_head_bytes(change->flags);
+
+    if (change->flags & KV_FLAG_DEADLINE) {
+        st_rlx(kv_record_deadline(record), (uint64_t)change->deadline_ms);
+    }
+    if (change->flags & KV_FLAG_LARGE) {
+        const kv_large_t *large = &change->build->large;
+        st_rlx(kv_record_word(record, head - 24), large->total_bytes);
+        st_rlx(kv_record_word(record, head - 16), large->first);
+        st_rlx(kv_record_word(record, head - 8), large->generation);
+    }
+    kv_copy(record + head, key, key_len);
+    kv_copy(record + head + key_len, change->stored, change->stored_bytes);
+    return record;
+}
+
+static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
+                              const void *key, size_t key_len,
+                              change_t *change, int64_t ttl_ms,
+                              kv_set_when_t when)
+{
+    kv_place_t place;
+
+    kv_place_find(store, hash, key, key_len, &place);
+    bool present = place.slot != NULL && !place.expired;
+    if (when == KV_SET_IF_ABSENT && present) {
+        return KV_EXISTS;
+    }
+    if (when == KV_SET_IF_PRESENT && !present) {
+        return KV_MISSING;
+    }
+    if (ttl_ms == KV_KEEP_TTL) {
+        change->deadline_ms =
+            present ? kv_record_deadline_ms(place.record, place.shape.flags)
+                    : 0;
+    }
+    _Atomic uint64_t *slot = slot_for(store, &place);
+    if (slot == NULL) {
+        return KV_NO_ROOM;
+    }
+    void *record = write_record(store, place.shard, key, key_len, change);
+    if (change->flags & KV_FLAG_LARGE) {
+        kv_large_adopt(store, place.shard, change->build);
+    }
+    kv_count(store, KV_COUNT_SETS, 1);
+    return publish(store, &place, slot, record, change->flags,
+                   (uint32_t)kv_record_bytes(change->flags, key_len,
+                                             change->stored_bytes),
+                   kv_shard_next_version(place.shard), key_len);
+}
+
+static kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
+                             size_t key_len, change_t *change, int64_t ttl_ms,
+                             kv_set_when_t when)
+{
+    kv_build_t build;
+    kv_shard_t *shard = shard_of(store, hash);
+    const unsigned char *value = change->stored;
+    size_t value_len = change->stored_bytes;
+
+    /* Do not evict others for a value that will not be stored. */
+    if (when != KV_SET_ALWAYS) {
+        bool present = kv_key_exists(store, key, key_len) == KV_OK;
+        if (present != (when == KV_SET_IF_PRESENT)) {
+            return present ? KV_EXISTS : KV_MISSING;
+        }
+    }
+    change->flags |= KV_FLAG_LARGE | KV_FLAG_DEADLINE;
+    kv_result_t result = kv_large_build(store, value, value_len, key_len,
+                                        change->flags, &build);
+    if (result != KV_OK) {
+        if (result == KV_NO_ROOM) {
+            kv_count(store, KV_COUNT_REJECTIONS, 1);
+        }
+        return result;
+    }
+    change->build = &build;
+    change->stored = value + (value_len - build.rest_bytes);
+    change->stored_bytes = build.rest_bytes;
+    result = lock_with_room(store, shard,
+                            kv_record_bytes(change->flags, key_len,
+                                            build.rest_bytes));
+    if (result == KV_OK) {
+        result = set_locked(store, hash, key, key_len, change, ttl_ms, when);
+        kv_unlock(&shard->lock);
+        if (result == KV_OK) {
+            kv_large_done(store);
+            return KV_OK;
+        }
+    }
+    kv_large_abandon(store, &build);
+    return result;
+}
+
+/* A long key alone does not make a record large. */
+static bool is_large(const kv_store_t *store, uint64_t record_bytes,
+                     size_t value_len)
+{
+    uint32_t segment_bytes = store->geometry.segment_bytes;
+    return record_bytes > store->large_record_bytes &&
+           (value_len >= segment_bytes / 32 ||
+            record_bytes > segment_bytes - KV_SEGMENT_HEAD_BYTES);
+}
+
+kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
+                         const void *value, size_t value_len, int64_t ttl_ms,
+                         kv_set_when_t when)
+{
+    kv_result_t result = check_key(store, key_len);
+    if (result != KV_OK) {
+        return result;
+    }
+    if (value_len > kv_store_value_max(store)) {
+        return KV_TOO_LARGE;
+    }
+    change_t change = { 0, 0, value, value_len, NULL };
+    if (ttl_ms > 0) {
+        change.flags = KV_FLAG_DEADLINE;
+        change.deadline_ms = kv_deadline_after(ttl_ms);
+    } else if (ttl_ms == KV_KEEP_TTL) {
+        change.flags = KV_FLAG_DEADLINE;
+    }
+    uint64_t hash = kv_hash(store, key, key_len);
+    uint64_t bytes = kv_record_bytes(change.flags, key_len, value_len);
+    if (is_large(store, bytes, value_len)) {
+        return set_large(store, hash, key, key_len, &change, ttl_ms, when);
+    }
+    kv_shard_t *shard = shard_of(store, hash);
+    result = lock_with_room(store, shard, bytes);
+    if (result == KV_OK) {
+        result = set_locked(store, hash, key, key_len, &change, ttl_ms, when);
+        kv_unlock(&shard->lock);
+    }
+    return result;
+}
+
+kv_result_t kv_key_delete(kv_store_t *store, const void *key, size_t key_len)
+{
+    kv_place_t place;
+    kv_result_t result = check_key(store, key_len);
+
+    if (result != KV_OK) {
+        return result == KV_TOO_LARGE ? KV_MISSING : result;
+    }
+    uint64_t hash = kv_hash(store, key, key_len);
+    kv_shard_t *shard = shard_of(store, hash);
+    result = kv_shard_lock(store, shard);
+    if (result != KV_OK) {
+        return result;
+    }
+    kv_place_find(store, hash, key, key_len, &place);
+    if (place.slot == NULL) {
+        result = KV_MISSING;
+    } else {
+        if (place.expired) {
+            result = KV_MISSING;
+            kv_count(store, KV_COUNT_EXPIRATIONS, 1);
+        } else {
+            kv_count(store, KV_COUNT_DELETES, 1);
+        }
+        kv_slot_clear(store, shard, place.home, place.slot, place.record,
+                      &place.shape);
+    }
+    kv_unlock(&shard->lock);
+    return result;
+}
+
+/* Add in place: the record is a counter already. */
+static kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
+                                int64_t delta, int64_t *sum)
+{
+    _Atomic uint64_t *counter =
+        kv_record_counter(place->record, place->shape.flags);
+    int64_t next;
+
+    if (__builtin_add_overflow((int64_t)ld_rlx(counter), delta, &next)) {
+        return KV_OVERFLOW;
+    }
+    kv_shard_t *shard = place->shard;
+    uint64_t version = kv_shard_next_version(shard);
+    st_rel(&shard->noted,
+           (uint64_t)((unsigned char *)place->record - store->data));
+    st_rel(counter, (uint64_t)next);
+    st_rel(kv_record_word(place->record, 0),
+           version << 16 | place->shape.key_len);
+    st_rel(&shard->noted, 0);
+    *sum = next;
+    return KV_OK;
+}
+
+static kv_result_t add_locked(kv_store_t *store, uint64_t hash,
+                              const void *key, size_t key_len, int64_t delta,
+                              int64_t *sum)
+{
+    kv_place_t place;
+    int64_t next = delta;
+    int64_t deadline_ms = 0;
+
+    kv_place_find(store, hash, key, key_len, &place);
+    if (place.slot != NULL && !place.expired) {
+        const kv_shape_t *shape = &place.shape;
+        int64_t now;
+        if (shape->flags & KV_FLAG_COUNTER) {
+            return add_in_place(store, &place, delta, sum);
+        }
+        if ((shape->flags & (KV_FLAG_RAW | KV_FLAG_LARGE)) ||
+            !kv_number_parse((const char *)place.record + shape->head_bytes +
+                                 shape->key_len,
+                             shape->stored_bytes, &now)) {
+            return KV_NOT_INTEGER;
+        }
+        if (__builtin_add_overflow(now, delta, &next)) {
+            return KV_OVERFLOW;
+        }
+        deadline_ms = kv_record_deadline_ms(place.record, shape->flags);
+    }
+    _Atomic uint64_t *slot = slot_for(store, &place);
+    if (slot == NULL) {
+        return KV_NO_ROOM;
+    }
+    change_t change = { KV_FLAG_COUNTER, deadline_ms, "", 0, NULL };
+    if (deadline_ms != 0) {
+        change.flags |= KV_FLAG_DEADLINE;
+    }
+    void *record = write_record(store, place.shard, key, key_len, &change);
+    st_rlx(kv_record_counter(record, change.flags), (uint64_t)next);
+    *sum = next;
+    return publish(store, &place, slot, record, change.flags,
+                   (uint32_t)kv_record_bytes(change.flags, key_len, 0),
+                   kv_shard_next_version(place.shard), key_len);
+}
+
+kv_result_t kv_counter_add(kv_store_t *store, const void *key, size_t key_len,
+                           int64_t delta, int64_t *sum)
+{
+    kv_result_t result = check_key(store, key_len);
+    if (result != KV_OK) {
+        return result;
+    }
+    uint64_t hash = kv_hash(store, key, key_len);
+    kv_shard_t *shard = shard_of(store, hash);
+    uint64_t bytes =
+        kv_record_bytes(KV_FLAG_COUNTER | KV_FLAG_DEADLINE, key_len, 0);
+    result = kv_shard_lock(store, shard);
+    if (result != KV_OK) {
+        return result;
+    }
+    if (!kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
+        /* A counter that is there already needs no room. */
+        kv_place_t place;
+        kv_place_find(store, hash, key, key_len, &place);
+        if (place.slot == NULL || place.expired ||
+            !(place.shape.flags & KV_FLAG_COUNTER)) {
+            result = make_room(store, shard, bytes);
+        }
+    }
+    if (result == KV_OK) {
+        result = add_locked(store, hash, key, key_len, delta, sum);
+        kv_unlock(&shard->lock);
+    }
+    return result;
+}
+
+/* A record that has no place for a deadline: copy it into one that has.  The
+ * record keeps its version.  There is room. */
+static kv_result_t copy_with_deadline(kv_store_t *store, kv_place_t *place,
+                                      const void *key, int64_t deadline_ms)
+{
+    const kv_shape_t *shape = &place->shape;
+    const unsigned char *old = place->record;
+    uint32_t flags = shape->flags | KV_FLAG_DEADLINE;
+    uint32_t words = shape->head_bytes - 16;
+
+    unsigned char *record =
+        kv_record_append(store, place->shard, KV_QUEUE_SMALL, flags,
+                         shape->key_len, shape->stored_bytes);
+    st_rlx(kv_record_deadline(record), (uint64_t)deadline_ms);
+    kv_copy(record + 24, old + 16, words);
+    kv_copy(record + 24 + words, key, shape->key_len);
+    kv_copy(record + 24 + words + shape->key_len,
+            old + shape->head_bytes + shape->key_len, shape->stored_bytes);
+    return publish(store, place, place->slot, record, flags,
+                   (uint32_t)kv_record_bytes(flags, shape->key_len,
+                                             shape->stored_bytes),
+                   shape->version, shape->key_len);
+}
+
+kv_result_t kv_deadline_set(kv_store_t *store, const void *key, size_t key_len,
+                            int64_t ttl_ms)
+{
+    kv_place_t place;
+    uint64_t bytes = 0;
+    kv_result_t result = check_key(store, key_len);
+
+    if (result != KV_OK) {
+        return result == KV_TOO_LARGE ? KV_MISSING : result;
+    }
+    int64_t deadline_ms = ttl_ms > 0 ? kv_deadline_after(ttl_ms) : 0;
+    uint64_t hash = kv_hash(store, key, key_len);
+    kv_shard_t *shard = shard_of(store, hash);
+    for (;;) {
+        result = bytes == 0 ? kv_shard_lock(store, shard)
+                            : lock_with_room(store, shard, bytes);
+        if (result != KV_OK) {
+            return result;
+        }
+        kv_place_find(store, hash, key, key_len, &place);
+        const kv_shape_t *shape = &place.shape;
+        if (place.slot == NULL || place.expired) {
+            result = KV_MISSING;
+            break;
+        }
+        if (shape->flags & KV_FLAG_DEADLINE) {
+            _Atomic uint64_t *word = kv_record_deadline(place.record);
+            kv_segment_move_deadline(store, place.record, shape->total_bytes,
+                                     (int64_t)ld_rlx(word), deadline_ms);
+            st_rel(word, (uint64_t)deadline_ms);
+            break;
+        }
+        if (deadline_ms == 0) {
+            break;
+        }
+        bytes = kv_record_bytes(shape->flags | KV_FLAG_DEADLINE,
+                                shape->key_len, shape->stored_bytes);
+        if (kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
+            result = copy_with_deadline(store, &place, key, deadline_ms);
+            break;
+        }
+        kv_unlock(&shard->lock);
+    }
+    kv_unlock(&shard->lock);
+    return result;
+}
+
+/* Remove what is in `count` buckets from `first` on; the lock is held. */
+static void flush_buckets(kv_store_t *store, kv_shard_t *shard, uint32_t first,
+                          uint32_t count)
+{
+    kv_bucket_t *buckets =
+        kv_shard_buckets(store, kv_shard_number(store, shard));
+
+    for (uint32_t i = first; i < first + count; i++) {
+        for (;;) {
+            /* From the chain's last bucket backwards, as clearing trims. */
+            kv_bucket_t *bucket = &buckets[i];
+            kv_bucket_t *next;
+            uint32_t depth = 0;
+            while ((next = kv_bucket_next(store, buckets,
+                                          ld_rlx(&bucket->tail))) != NULL &&
+                   depth++ < KV_CHAIN_MAX) {
+                bucket = next;
+            }
+            for (uint32_t j = 0; j < KV_BUCKET_SLOTS; j++) {
+                uint64_t slot = ld_rlx(&bucket->slot[j]);
+                uint64_t room;
+                kv_shape_t shape;
+                if (slot == 0) {
+                    continue;
+                }
+                void *record = kv_slot_record(store, slot, &room);
+                if (record == NULL ||
+                    !kv_record_shape(record, room, &shape)) {
+                    continue;
+                }
+                kv_slot_clear(store, shard, &buckets[i], &bucket->slot[j],
+                              record, &shape);
+            }
+            if (bucket == &buckets[i]) {
+                break;
+            }
+            kv_chain_trim(store, shard, &buckets[i]);
+            bool emptied = true;
+            for (uint32_t j = 0; j < KV_BUCKET_SLOTS; j++) {
+                emptied = emptied && ld_rlx(&bucket->slot[j]) == 0;
+            }
+            if (!emptied) {
+                break; /* scribbled: cannot be cleared */
+            }
+        }
+    }
+}
+
+kv_result_t kv_store_flush(kv_store_t *store)
+{
+    const uint32_t batch = 1024;
+
+    for (uint32_t s = 0; s < store->geometry.shards; s++) {
+        kv_shard_t *shard = &store->shards[s];
+        for (uint32_t at = 0; at < store->buckets; at += batch) {
+            kv_result_t result = kv_shard_lock(store, shard);
+            if (result != KV_OK) {
+                return result;
+            }
+            uint32_t left = store->buckets - at;
+            flush_buckets(store, shard, at, left < batch ? left : batch);
+            if (left <= batch) {
+                kv_evict_idle(store, shard);
+            }
+            kv_unlock(&shard->lock);
+        }
+    }
+    return KV_OK;
+}
