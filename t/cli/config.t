@@ -1,0 +1,216 @@
+#!/usr/bin/perl
+# Command line, ephpm.toml, and what is written for httpd.  httpd itself is a
+# script here that shows its configuration.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Cli qw(ephpm run spew slurp scratch free_port wait_until);
+use Test::More;
+
+my $tmp = scratch();
+mkdir "$tmp/modules";
+spew("$tmp/modules/mod_ephpm.so", '');
+mkdir "$tmp/public";
+spew("$tmp/httpd", "#!/bin/sh\ncat \"\$2\"\necho \"# \$2\"\n");
+chmod 0755, "$tmp/httpd";
+my $port = free_port();
+my @serve = (
+    ephpm(), 'serve', '--module-dir', "$tmp/modules", '--httpd',
+    "$tmp/httpd",
+);
+
+# --- the command line
+
+is_deeply [ run(ephpm(), '--version') ], [ 0, "ephpm 0.1.0\n", '' ],
+    '--version';
+for my $help ([ ephpm(), '--help' ], [ ephpm(), 'serve', '--help' ]) {
+    my ($code, $out, $err) = run(@$help);
+    is $code, 0, "@{$help}[1 .. $#$help]: exit code";
+    like $out, qr/^usage: ephpm serve .*--listen ADDR:PORT/s,
+        "@{$help}[1 .. $#$help]: says how";
+}
+my @misuse = (
+    [ 'nothing'         => [],                      64, qr/say what to do/ ],
+    [ 'another command' => ['dance'],               64, qr/command dance/ ],
+    [ 'another option'  => [qw(serve --fast)],      64, qr/option --fast/ ],
+    [ 'no value'        => [qw(serve --listen)],    64, qr/after --listen/ ],
+    [ 'an argument'     => [qw(serve here)],        64, qr/takes no here/ ],
+    [ 'nginx'           => [qw(serve --server nginx)], 69, qr/nginx/ ],
+    [ 'another server'  => [qw(serve --server iis)],   64, qr/not iis/ ],
+    [ 'no such file'    => [qw(serve --config /no/such)], 66,
+        qr{/no/such: cannot be read: No such file} ],
+);
+for my $case (@misuse) {
+    my ($name, $arguments, $want, $message) = @$case;
+    my ($code, $out, $err) = run(ephpm(), @$arguments);
+    is $code, $want, "$name: exit code";
+    like $err, $message, "$name: message";
+    is $out, '', "$name: nothing on stdout";
+}
+
+# --- what ephpm.toml may not say, each with its line
+
+my @bad = (
+    [ 'no TOML',        "[server\n",                   1, qr/not TOML/ ],
+    [ 'unknown section', "\n[php]\nx = 1\n",           2, qr/section \[php\]/ ],
+    [ 'unknown key',    "[server]\n\nlist = 'x'\n",    3,
+        qr/key "list" in \[server\] .*listen/ ],
+    [ 'key at the top', "listen = '1'\n",              1, qr/key "listen"/ ],
+    [ 'section as key', "server = 1\n",                1, qr/\[server\]/ ],
+    [ 'later key',      "[kv]\ncompression = 'zstd'\n", 2,
+        qr/unknown key "compression"/ ],
+    [ 'port as number', "[server]\nlisten = 8080\n",   2, qr/string/ ],
+    [ 'port 0',         "[server]\nlisten = '127.0.0.1:0'\n", 2, qr/1 to 65535/ ],
+    [ 'port 65536',     "[server]\nlisten = ':65536'\n", 2, qr/1 to 65535/ ],
+    [ 'port with sign', "[server]\nlisten = ':+80'\n", 2, qr/1 to 65535/ ],
+    [ 'port and more',  "[server]\nlisten = '127.0.0.1:80 x'\n", 2, qr/port/ ],
+    [ 'host name',      "[server]\nlisten = 'example.org:80'\n", 2,
+        qr/IP address/ ],
+    [ 'bare IPv6',      "[server]\nlisten = '::1'\n",  2, qr/\[::1\]:8080/ ],
+    [ 'IPv6, no port',  "[server]\nlisten = '[::1]'\n", 2, qr/no port/ ],
+    [ 'root empty',     "[server]\ndocument_root = ''\n", 2, qr/is empty/ ],
+    [ 'root: line end', "[server]\ndocument_root = \"a\\nb\"\n", 2,
+        qr/control character 0x0a/ ],
+    [ 'root: NUL',      "[server]\ndocument_root = \"a\\u0000b\"\n", 2, qr/NUL/ ],
+    [ 'root: variable', "[server]\ndocument_root = 'a\${HOME}'\n", 2,
+        qr/would replace/ ],
+    [ 'index: string',  "[server]\nindex_files = 'a'\n", 2, qr/list/ ],
+    [ 'index: number',  "[server]\nindex_files = ['a', 2]\n", 2, qr/list/ ],
+    [ 'index: empty',   "[server]\nindex_files = []\n", 2, qr/at least one/ ],
+    [ 'index: path',    "[server]\nindex_files = ['../a']\n", 2, qr/folder/ ],
+    [ 'index: line end', "[server]\nindex_files = [\"a\\nb\"]\n", 2, qr/0x0a/ ],
+    [ 'fallback: order', "[server]\nfallback = ['\$uri/', '\$uri', '/a']\n", 2,
+        qr/not of the form/ ],
+    [ 'fallback: files only', "[server]\nfallback = ['\$uri', '\$uri/']\n", 2,
+        qr/not of the form/ ],
+    [ 'fallback: no path', "[server]\nfallback = 'index.php'\n", 2,
+        qr/neither a script/ ],
+    [ 'fallback: query', "[server]\nfallback = '/a.php?q=\$uri'\n", 2,
+        qr/neither a script/ ],
+    [ 'size: small',    "[kv]\nmemory_limit = '4095K'\n", 2, qr/at least 4M/ ],
+    [ 'size: number',   "[kv]\nmemory_limit = 256\n",   2, qr/string/ ],
+    [ 'size: unit',     "[kv]\nmemory_limit = '256 MB'\n", 2, qr/not a size/ ],
+    [ 'size: negative', "[kv]\nmemory_limit = '-1G'\n", 2, qr/not a size/ ],
+    [ 'size: overflow', "[kv]\nmemory_limit = '99999999999G'\n", 2,
+        qr/not a size/ ],
+    [ 'policy',         "[kv]\neviction_policy = 'lfu'\n", 2,
+        qr/none of noeviction, allkeys-lru/ ],
+);
+for my $case (@bad) {
+    my ($name, $toml, $line, $message) = @$case;
+    spew("$tmp/bad.toml", $toml);
+    my ($code, $out, $err) = run(@serve, '--config', "$tmp/bad.toml");
+    is $code, 78, "$name: exit code";
+    like $err, qr/^ephpm: \Q$tmp\E\/bad\.toml:$line: /, "$name: file and line";
+    like $err, $message, "$name: message";
+    is $out, '', "$name: httpd was not started";
+}
+
+# --- what is written for httpd
+
+sub config_of {
+    my ($toml, @more) = @_;
+    spew("$tmp/ephpm.toml", $toml);
+    my ($code, $out, $err) = run(@serve, '--config', "$tmp/ephpm.toml", @more);
+    is $code, 0, 'starts' or diag $err;
+    return $out;
+}
+
+my $conf = config_of("[server]\nlisten = '127.0.0.1:$port'\n"
+        . "document_root = 'public'\n");
+like $conf, qr/^DocumentRoot "\Q$tmp\E\/public"$/m, 'root beside the file';
+like $conf, qr/^Listen 127\.0\.0\.1:$port$/m,       'listen';
+like $conf, qr/^EphpmStore default 268435456 eviction=allkeys-lru$/m,
+    'store, by default';
+like $conf, qr/^DirectoryIndex "index\.php" "index\.html"$/m, 'index files';
+like $conf, qr{^FallbackResource "/index\.php"$}m, 'fallback';
+
+my ($file) = $conf =~ /^# (\/.*\/httpd\.conf)$/m;
+ok wait_until(60, sub { !-e $file && !-e $file =~ s{/[^/]*$}{}r }),
+    'the run-time directory goes with httpd';
+
+$conf = config_of(<<"EOF2", '--listen', "[::1]:$port");
+[server]
+listen = "127.0.0.1:1"
+document_root = "public"
+index_files = ["start here.php"]
+fallback = ["\$uri", "=404"]
+[kv]
+memory_limit = "8mb"
+eviction_policy = "noeviction"
+EOF2
+like $conf, qr/^Listen \[::1\]:$port$/m, 'the command line wins';
+like $conf, qr/^EphpmStore default 8388608 eviction=noeviction$/m, 'store';
+like $conf, qr/^DirectoryIndex disabled$/m, 'no "$uri/": no index';
+unlike $conf, qr/^FallbackResource/m, '=404: no fallback';
+
+# --- values that try to be directives
+
+my $real_httpd = $ENV{HTTPD};
+for my $name ('with blank', 'with"quote', 'with\\', 'with\\"both', '$HOME',
+    'with#hash', "with'single", '<Location />', '%{ENV}', '[glob]*?') {
+    my $folder = "$tmp/$name";
+    system 'mkdir', '-p', $folder;
+    (my $toml = $folder) =~ s/([\\"])/\\$1/g;
+    $conf = config_of("[server]\ndocument_root = \"$toml\"\n"
+            . "listen = '127.0.0.1:$port'\n");
+    # httpd's own reading of it, without the module.
+    $conf =~ s/^(?:LoadModule ephpm|Ephpm|(?:ServerRoot|DefaultRuntimeDir|PidFile) ).*\n//mg;
+    spew("$tmp/check.conf",
+        "ServerRoot \"$tmp\"\nDefaultRuntimeDir \"$tmp\"\n$conf");
+    my ($code, $out, $err) =
+        run($real_httpd, '-t', '-D', 'DUMP_RUN_CFG', '-f', "$tmp/check.conf");
+    is $code, 0, "$name: httpd takes it" or diag $err;
+    like $out, qr/^Main DocumentRoot: "\Q$folder\E"$/m,
+        "$name: httpd reads the very path";
+}
+
+my ($code, $out, $err) = run(@serve, '--document-root', "a\nLoadModule x y");
+is $code, 64, 'a line end on the command line: exit code';
+like $err, qr/control character/, 'a line end on the command line: message';
+
+# --- what the machine lacks
+
+spew("$tmp/plain", '');
+my @lacks = (
+    [ 'no root said', [], 64, qr/give --document-root/ ],
+    [ 'no such root', [ '--document-root', "$tmp/none" ], 66,
+        qr/No such file/ ],
+    [ 'root is a file', [ '--document-root', "$tmp/plain" ], 66,
+        qr/is not a folder/ ],
+    [ 'no module', [ '--document-root', $tmp, '--module-dir', "$tmp/public" ],
+        69, qr/has no mod_ephpm\.so/ ],
+    [ 'no httpd', [ '--document-root', $tmp, '--httpd', "$tmp/none" ], 66,
+        qr/is no program/ ],
+);
+my $empty = scratch();
+chdir $empty or die $!;
+for my $case (@lacks) {
+    my ($name, $arguments, $want, $message) = @$case;
+    ($code, $out, $err) = run(@serve, @$arguments, );
+    is $code, $want, "$name: exit code";
+    like $err, $message, "$name: message";
+}
+chdir '/';
+
+my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
+($code, $out, $err) = run(@serve, '--document-root', $tmp, '--listen',
+    '127.0.0.1:' . $taken->sockport);
+is $code, 69, 'port in use: exit code';
+like $err, qr/Address already in use; choose another/, 'port in use: message';
+
+SKIP: {
+    skip 'only root runs scripts as another user', 3 if $> != 0;
+    mkdir "$tmp/closed";
+    mkdir "$tmp/closed/public";
+    chmod 0700, "$tmp/closed";
+    ($code, $out, $err) = run(@serve, '--document-root', "$tmp/closed/public");
+    is $code, 77, 'root closed to the user of the scripts: exit code';
+    like $err, qr{folder \Q$tmp\E/closed is closed},
+        'root closed to the user of the scripts: names the folder';
+    unlike $out, qr/LoadModule/, 'root closed: httpd was not started';
+}
+
+done_testing;
