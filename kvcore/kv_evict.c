@@ -5,8 +5,10 @@
  *   1. a segment without a live record is recycled as it is;
  *   2. records past their deadline are dropped, in the segments that have
  *      been overdue for longest;
- *   3. a segment that is mostly dead is compacted: its live records are
- *      copied forward, whatever the policy, and nothing is lost;
+ *   3. a segment of which a quarter (noeviction: a twentieth) is dead is
+ *      compacted: its live records are copied forward, whatever the policy,
+ *      and nothing is lost.  The unused end of a segment does not count as
+ *      dead: copying the same records again would leave it again;
  *   4. the policy chooses a segment and which of its records stay.
  *
  * Copying forward is capped at half a segment in step 4, so every eviction
@@ -220,8 +222,8 @@ static void sweep_segment(kv_store_t *store, kv_shard_t *shard,
 typedef struct choice {
     uint32_t idle;         /* nothing live */
     uint32_t overdue;      /* longest past a deadline */
-    uint32_t emptiest;     /* least live bytes */
-    uint32_t emptiest_bytes;
+    uint32_t deadest;      /* most dead bytes before write_off */
+    uint32_t dead_bytes;
     uint32_t oldest;       /* that the policy may evict from */
     uint32_t closed;       /* segments that could be chosen */
 } choice_t;
@@ -232,11 +234,11 @@ static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
     uint64_t oldest_sequence = UINT64_MAX;
     int64_t overdue_ms = kv_now_ms();
     bool volatile_only = store->config.eviction == KV_VOLATILE_LRU;
-    uint32_t permanent_max = store->geometry.segment_bytes / 4 * 3;
+    uint32_t permanent_max = store->geometry.segment_bytes / 16 * 15;
     uint32_t at = ld_rlx(&shard->first);
 
     *choice = (choice_t){ KV_NO_SEGMENT, KV_NO_SEGMENT, KV_NO_SEGMENT,
-                          UINT32_MAX, KV_NO_SEGMENT, 0 };
+                          0, KV_NO_SEGMENT, 0 };
     for (uint32_t steps = 0; at != 0 && at <= store->segments &&
                              steps < store->segments; steps++) {
         uint32_t segment = at - 1;
@@ -259,9 +261,11 @@ static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
         if (live == 0) {
             choice->idle = segment;
         }
-        if (live < choice->emptiest_bytes) {
-            choice->emptiest = segment;
-            choice->emptiest_bytes = live;
+        uint32_t dead = ld_rlx(&books->write_off) - KV_SEGMENT_HEAD_BYTES -
+                        live;
+        if (dead > choice->dead_bytes) {
+            choice->deadest = segment;
+            choice->dead_bytes = dead;
         }
         if (ld_rlx(&books->sequence) < oldest_sequence &&
             (!volatile_only ||
@@ -379,9 +383,7 @@ static bool evict_one(kv_store_t *store, kv_shard_t *shard)
 {
     uint32_t segment_bytes = store->geometry.segment_bytes;
     bool refuse = store->config.eviction == KV_NOEVICTION;
-    uint32_t compact_max = refuse
-                               ? (uint32_t)((uint64_t)segment_bytes * 95 / 100)
-                               : segment_bytes / 4 * 3;
+    uint32_t compact_min = refuse ? segment_bytes / 20 : segment_bytes / 4;
     choice_t choice;
 
     for (uint32_t sweeps = 0;; sweeps++) {
@@ -400,9 +402,9 @@ static bool evict_one(kv_store_t *store, kv_shard_t *shard)
             return true;
         }
     }
-    if (choice.emptiest != KV_NO_SEGMENT &&
-        choice.emptiest_bytes <= compact_max &&
-        empty_segment(store, shard, choice.emptiest, KEEP_ALL)) {
+    if (choice.deadest != KV_NO_SEGMENT &&
+        choice.dead_bytes >= compact_min &&
+        empty_segment(store, shard, choice.deadest, KEEP_ALL)) {
         return true;
     }
     switch (store->config.eviction) {

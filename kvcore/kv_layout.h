@@ -196,8 +196,6 @@ struct kv_store {
 kv_result_t kv_geometry_make(uint64_t size_bytes, const kv_config_t *config,
                              kv_geometry_t *geometry);
 
-/** A number that changes with every change of the structures here. */
-uint64_t kv_layout_hash(void);
 
 /** The first line boundary in `memory`; the size left is `*size_bytes`. */
 static inline unsigned char *kv_layout_align(void *memory, size_t *size_bytes)
