@@ -1,10 +1,12 @@
 # PHP plus the store: the extension, in each server module and as ephpm.so.
 
-PHP_EMBED_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kvcore $(PHP_CPPFLAGS)
+# PHP's headers want _GNU_SOURCE before any other header is read.
+PHP_EMBED_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/kvcore \
+	$(PHP_CPPFLAGS)
 # PHP's function signatures have parameters that few functions need.
 PHP_EMBED_CFLAGS = $(AM_CFLAGS) -Wno-unused-parameter
 
-EXTRA_DIST += php-embed/ephpm.stub.php
+EXTRA_DIST += php-embed/ephpm.stub.php php-embed/ephpm_sapi.stub.php
 
 # The extension: contained in each server module, and by itself ephpm.so.
 if HAVE_PHP
@@ -18,6 +20,17 @@ php_embed_libephpm_ext_la_SOURCES = \
 	php-embed/ephpm_kv.c \
 	php-embed/ephpm_module.c \
 	php-embed/php_ephpm.h
+
+# The SAPI: contained in each server module.
+noinst_LTLIBRARIES += php-embed/libephpm_sapi.la
+php_embed_libephpm_sapi_la_CPPFLAGS = $(PHP_EMBED_CPPFLAGS)
+php_embed_libephpm_sapi_la_CFLAGS = $(PHP_EMBED_CFLAGS)
+php_embed_libephpm_sapi_la_SOURCES = \
+	php-embed/ephpm_sapi.c \
+	php-embed/ephpm_sapi.h \
+	php-embed/ephpm_sapi_arginfo.h \
+	php-embed/ephpm_sapi_functions.c \
+	php-embed/ephpm_sapi_private.h
 
 phpext_LTLIBRARIES = php-embed/ephpm.la
 php_embed_ephpm_la_CPPFLAGS = $(php_embed_libephpm_ext_la_CPPFLAGS)

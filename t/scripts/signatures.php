@@ -1,0 +1,22 @@
+<?php
+
+declare(strict_types=1);
+
+require __DIR__ . '/lib.php';
+
+// The interface that existing code uses, word for word.
+$names = [
+    'ephpm_kv_get', 'ephpm_kv_set', 'ephpm_kv_setnx', 'ephpm_kv_del', 'ephpm_kv_exists', 'ephpm_kv_incr', 'ephpm_kv_decr',
+    'ephpm_kv_incr_by', 'ephpm_kv_expire', 'ephpm_kv_ttl', 'ephpm_kv_pttl', 'ephpm_kv_flush_all',
+];
+foreach ($names as $name) {
+    $function = new ReflectionFunction($name);
+    $parameters = array_map(
+        static fn(ReflectionParameter $parameter): string => $parameter->getType() . ' $' . $parameter->getName()
+            . ($parameter->isOptional() ? ' = ' . var_export($parameter->getDefaultValue(), true) : ''),
+        $function->getParameters(),
+    );
+    echo $name, '(', implode(', ', $parameters), '): ', $function->getReturnType(), "\n";
+}
+show('extension', (new ReflectionFunction('ephpm_kv_get'))->getExtensionName());
+show('version', preg_match('/^\d+\.\d+\.\d+$/', (string) phpversion('ephpm')));
