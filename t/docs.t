@@ -1,0 +1,102 @@
+#!/usr/bin/perl
+# What README.md and the manual pages show is true.
+
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use Test::More;
+
+my $top   = $ENV{EPHPM_SRCDIR}   // '.';
+my $build = $ENV{EPHPM_BUILDDIR} // '.';
+
+sub slurp {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!";
+    local $/;
+    return scalar(<$in>) // '';
+}
+
+my $readme = slurp("$top/README.md");
+
+# --- the folders and files it names
+
+my %named = map { $_ => 1 } $readme =~ m{[`(]([\w.-]+(?:/[\w.-]*)+)[`)]}g;
+$named{$_} = 1 for $readme =~ m{\]\(([\w.]+)\)}g;
+for my $path (sort keys %named) {
+    ok -e "$top/$path", "README.md: $path exists";
+}
+my ($map) = $readme =~ /^## Where things are\n(.*?)^Next:/ms;
+my %listed = map { $_ => 1 } $map =~ /^\| `([\w-]+)/mg;
+chdir $top or die $!;
+for my $folder (grep { -d && -e "$_/local.mk" } glob '*') {
+    ok $listed{$folder}, "README.md: the map has $folder/";
+}
+
+# --- the commands
+
+for my $command ($readme =~ m{^\./dev (\w+)}mg) {
+    like slurp("$top/dev"), qr/^$command\)/m, "README.md: ./dev $command";
+}
+
+# --- the httpd block is the sample that the server tests load
+
+sub directives {
+    my ($text) = @_;
+    return join "\n", grep { /\S/ && !/^\s*#/ && !/^LoadModule/ }
+        split /\n/, $text;
+}
+my ($httpd) = $readme =~ /^```apache\n(.*?)^```/ms;
+is directives($httpd), directives(slurp("$top/conf/httpd/ephpm.conf")),
+    'README.md: httpd block is conf/httpd/ephpm.conf';
+
+# --- the PHP block does what its comments say
+
+SKIP: {
+    my $module = "$build/php-embed/.libs/ephpm.so";
+    skip 'configured --without-php', 1 unless -e $module;
+    my ($php) = $readme =~ /^```php\n(.*?)^```/ms;
+    my $script = "<?php\n";
+    my $want = '';
+    for my $line (split /\n/, $php) {
+        my ($call, $result) = $line =~ m{^(\S.*?);\s*//\s*('\w*'|\d+)?};
+        $script .= defined $result ? "var_export($call); echo \"\\n\";\n"
+            : "$call;\n";
+        $want .= "$result\n" if defined $result;
+    }
+    my $tmp = tempdir(CLEANUP => 1);
+    open my $out, '>', "$tmp/readme.php" or die $!;
+    print $out $script;
+    close $out;
+    is `'$ENV{PHP}' -n -d extension='$module' '$tmp/readme.php' 2>&1`, $want,
+        'README.md: the PHP block answers what it says';
+}
+
+# --- functions, directives and keys that are named exist
+
+my $stub = slurp("$top/php-embed/ephpm.stub.php");
+my $sources = join '', map { slurp($_) } glob "$top/mod_ephpm/*.c";
+my $keys = slurp("$top/cli/cli_toml.cc");
+for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
+    'doc/mod_ephpm.7', glob 'conf/httpd/*.conf')
+{
+    my $text = slurp("$top/$file");
+    my %seen;
+    for my $name (grep { !$seen{$_}++ } $text =~ /\b(ephpm_kv_\w+)/g) {
+        like $stub, qr/^function $name\(/m, "$file: $name() exists";
+    }
+    for my $name (grep { !$seen{$_}++ }
+        $text =~ /\b(Ephpm[A-Z]\w+|PHPIniDir|php_(?:admin_)?(?:value|flag))\b/g)
+    {
+        next if $name =~ /^EphpmKvAdapter|^EphpmCacheBundle/;
+        like $sources, qr/"$name"/, "$file: $name is a directive";
+    }
+}
+my ($section) = ('');
+for (split /\n/, slurp("$top/doc/ephpm.1")) {
+    $section = $1 if /^\.SS \[(\w+)\]/;
+    last if /^\.SH EXIT/;
+    next unless $section && /^\.BR (\w+) " = /;
+    like $keys, qr/\{"$section", "$1"/, "doc/ephpm.1: [$section] $1 is a key";
+}
+
+done_testing;
