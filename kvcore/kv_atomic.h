@@ -54,6 +54,86 @@ static inline void kv_fence_release(void)
 }
 #endif
 
+#ifndef KV_RACE_BY_BYTES
+
+static inline uint64_t kv_load8(const void *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof(word));
+    return word;
+}
+
+static inline uint32_t kv_load4(const void *from)
+{
+    uint32_t word;
+    memcpy(&word, from, sizeof(word));
+    return word;
+}
+
+/* A block of 16 bytes, in one register where the machine has such. */
+typedef struct kv_block {
+    uint64_t half[2];
+} kv_block_t;
+
+static inline void kv_copy16(unsigned char *to, const unsigned char *from)
+{
+    kv_block_t block;
+    memcpy(&block, from, sizeof(block));
+    memcpy(to, &block, sizeof(block));
+}
+
+/* Short ones in line, the last block overlapping the one before. */
+static inline void kv_copy_short(unsigned char *to, const unsigned char *from,
+                                 size_t bytes)
+{
+    if (bytes >= 16) {
+        const unsigned char *last = from + bytes - 16;
+        unsigned char *to_last = to + bytes - 16;
+        for (; from < last; from += 16, to += 16) {
+            kv_copy16(to, from);
+        }
+        kv_copy16(to_last, last);
+    } else if (bytes >= 8) {
+        uint64_t first = kv_load8(from);
+        uint64_t last = kv_load8(from + bytes - 8);
+        memcpy(to, &first, 8);
+        memcpy(to + bytes - 8, &last, 8);
+    } else {
+        for (size_t i = 0; i < bytes; i++) {
+            to[i] = from[i];
+        }
+    }
+}
+
+static inline bool kv_same_short(const unsigned char *mine,
+                                 const unsigned char *shared, size_t bytes)
+{
+    if (bytes >= 8) {
+        size_t at = 0;
+        for (; at + 8 < bytes; at += 8) {
+            if (kv_load8(mine + at) != kv_load8(shared + at)) {
+                return false;
+            }
+        }
+        return kv_load8(mine + bytes - 8) == kv_load8(shared + bytes - 8);
+    }
+    if (bytes >= 4) {
+        return kv_load4(mine) == kv_load4(shared) &&
+               kv_load4(mine + bytes - 4) == kv_load4(shared + bytes - 4);
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        if (mine[i] != shared[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#endif
+
+/* What is longer goes to libc, which copies by the widest registers. */
+#define KV_SHORT_BYTES 128u
+
 /** memcpy from or to memory that another process may be rewriting. */
 static inline void kv_copy(void *to, const void *from, size_t bytes)
 {
@@ -66,7 +146,11 @@ static inline void kv_copy(void *to, const void *from, size_t bytes)
     }
 #else
     __asm__ volatile("" : "+r"(from), "+r"(to) : : "memory");
-    memcpy(to, from, bytes);
+    if (bytes <= KV_SHORT_BYTES) {
+        kv_copy_short(to, from, bytes);
+    } else {
+        memcpy(to, from, bytes);
+    }
     __asm__ volatile("" : : : "memory");
 #endif
 }
@@ -86,7 +170,8 @@ static inline bool kv_same(const void *mine, const void *shared, size_t bytes)
     return true;
 #else
     __asm__ volatile("" : "+r"(shared) : : "memory");
-    return memcmp(mine, shared, bytes) == 0;
+    return bytes <= KV_SHORT_BYTES ? kv_same_short(mine, shared, bytes)
+                                   : memcmp(mine, shared, bytes) == 0;
 #endif
 }
 

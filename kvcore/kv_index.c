@@ -21,10 +21,12 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
     place->expired = false;
     for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
          depth++) {
-        for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
+        for (uint32_t bits = kv_bucket_match(bucket, place->tag); bits != 0;
+             bits &= bits - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(bits);
             uint64_t slot = ld_rlx(&bucket->slot[i]);
             uint64_t room;
-            if (slot >> KV_TAG_SHIFT != place->tag || slot == 0) {
+            if (slot == 0) {
                 continue;
             }
             unsigned char *record = kv_slot_record(store, slot, &room);

@@ -32,6 +32,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define KV_OFFSET_BITS KV_LAYOUT_OFFSET_BITS
 #define KV_OFFSET_MASK ((UINT64_C(1) << KV_OFFSET_BITS) - 1)
 #define KV_FREQUENCY_SHIFT 40u
@@ -129,6 +133,36 @@ static inline unsigned char *kv_slot_record(const kv_store_t *store,
     }
     *room_bytes = segment_bytes - inside;
     return store->data + offset;
+}
+
+/**
+ * The slots of a bucket whose tag is `tag`, as bits 0 to 6; may name empty
+ * slots where the tag is 0.  A hint: load the slot and look again.
+ */
+static inline uint32_t kv_bucket_match(const kv_bucket_t *bucket, uint64_t tag)
+{
+#if defined(__SSE2__) && !defined(KV_RACE_BY_BYTES)
+    /* The tags are the top bits of the slots' upper halves: gather those of
+     * four slots in a register, twice. */
+    const __m128 *quads = (const __m128 *)(const void *)bucket;
+    const __m128i want = _mm_set1_epi32((int)tag);
+    __m128i low = _mm_castps_si128(
+        _mm_shuffle_ps(quads[0], quads[1], _MM_SHUFFLE(3, 1, 3, 1)));
+    __m128i high = _mm_castps_si128(
+        _mm_shuffle_ps(quads[2], quads[3], _MM_SHUFFLE(3, 1, 3, 1)));
+    low = _mm_cmpeq_epi32(_mm_srli_epi32(low, KV_TAG_SHIFT - 32), want);
+    high = _mm_cmpeq_epi32(_mm_srli_epi32(high, KV_TAG_SHIFT - 32), want);
+    uint32_t bits = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(low)) |
+                    (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(high)) << 4;
+    return bits & ((1u << KV_BUCKET_SLOTS) - 1);
+#else
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
+        bits |= (uint32_t)(ld_rlx(&bucket->slot[i]) >> KV_TAG_SHIFT == tag)
+                << i;
+    }
+    return bits;
+#endif
 }
 
 /* A writer's view of one key.  The shard's lock is held. */

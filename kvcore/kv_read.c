@@ -38,6 +38,8 @@
 #include "kv_large.h"
 #include "kv_number.h"
 
+#define KV_INLINE inline __attribute__((always_inline))
+
 typedef struct found {
     unsigned char *record;
     kv_shape_t shape;
@@ -65,7 +67,7 @@ static inline bool still(const kv_store_t *store, uint32_t segment,
 }
 
 /* Steps 2 to 5 for one slot whose tag matches. */
-static inline look_t look_at_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
+static KV_INLINE look_t look_at_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
                                   uint64_t slot, const void *key,
                                   size_t key_len, found_t *found)
 {
@@ -99,7 +101,7 @@ static inline look_t look_at_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
 }
 
 /* Find the key; expired ones are not found. */
-static inline bool find(kv_store_t *store, const void *key, size_t key_len,
+static KV_INLINE bool find(kv_store_t *store, const void *key, size_t key_len,
                         found_t *found, bool touch)
 {
     uint64_t hash = kv_hash(store, key, key_len);
@@ -110,13 +112,16 @@ static inline bool find(kv_store_t *store, const void *key, size_t key_len,
 again:
     bucket = home;
     for (uint32_t depth = 0; depth < KV_CHAIN_MAX; depth++) {
-        for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
-            uint64_t slot = ld_acq(&bucket->slot[i]);
+        for (uint32_t bits = kv_bucket_match(bucket, tag); bits != 0;
+             bits &= bits - 1) {
+            _Atomic uint64_t *slot_at =
+                &bucket->slot[__builtin_ctz(bits)];
+            uint64_t slot = ld_acq(slot_at);
             if (slot >> KV_TAG_SHIFT != tag || slot == 0) {
                 continue;
             }
-            look_t look = look_at_slot(store, &bucket->slot[i], slot, key,
-                                       key_len, found);
+            look_t look =
+                look_at_slot(store, slot_at, slot, key, key_len, found);
             if (look == LOOK_OTHER) {
                 continue;
             }
@@ -130,7 +135,7 @@ again:
             if (touch && store->count_frequency &&
                 (slot & KV_FREQUENCY_MASK) != KV_FREQUENCY_MASK) {
                 atomic_compare_exchange_strong_explicit(
-                    &bucket->slot[i], &slot, slot + KV_FREQUENCY_ONE,
+                    slot_at, &slot, slot + KV_FREQUENCY_ONE,
                     memory_order_relaxed, memory_order_relaxed);
             }
             return true;
