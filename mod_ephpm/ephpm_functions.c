@@ -1,0 +1,304 @@
+/* ephpm_functions.c - the functions and INI settings that scripts have under
+ * httpd alone, as PHP's extension "apache2handler". */
+
+#include "mod_ephpm.h"
+
+#include "ephpm_functions_arginfo.h"
+
+#include <php_ini.h>
+#include <php_main.h>
+#include <php_output.h>
+#include <SAPI.h>
+#include <ext/standard/head.h>
+#include <ext/standard/info.h>
+
+#include <string.h>
+
+/* Every function's first step: no request, no answer (a preload script). */
+#define REQUEST_OR_FALSE(r)                                              \
+    request_rec *r = ephpm_current_request();                            \
+    if (r == NULL) {                                                     \
+        RETURN_FALSE;                                                    \
+    }
+
+/* ------------------------------------------------------------------ */
+/* Sub-requests                                                        */
+
+static request_rec *look_up(request_rec *r, const char *uri)
+{
+    request_rec *found = ap_sub_req_lookup_uri(uri, r, r->output_filters);
+
+    if (found != NULL && found->status != HTTP_OK) {
+        php_error_docref(NULL, E_WARNING, "\"%s\" was not found here: %d %s",
+                         uri, found->status,
+                         ap_get_status_line(found->status) + 4);
+        ap_destroy_sub_req(found);
+        found = NULL;
+    }
+    return found;
+}
+
+PHP_FUNCTION(virtual)
+{
+    char *uri;
+    size_t uri_len;
+    request_rec *sub;
+    int status;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_PATH(uri, uri_len)
+    ZEND_PARSE_PARAMETERS_END();
+    REQUEST_OR_FALSE(r)
+
+    sub = look_up(r, uri);
+    if (sub == NULL) {
+        RETURN_FALSE;
+    }
+    php_output_end_all();
+    php_header();
+    /* What httpd still buffers of ours comes before what the other writes. */
+    ap_rflush(r);
+    status = ap_run_sub_req(sub);
+    ap_destroy_sub_req(sub);
+    ephpm_request_resume();
+    if (status != OK) {
+        php_error_docref(NULL, E_WARNING, "\"%s\" could not be served: %d",
+                         uri, status);
+        RETURN_FALSE;
+    }
+    RETURN_TRUE;
+}
+
+PHP_FUNCTION(apache_lookup_uri)
+{
+    char *uri;
+    size_t uri_len;
+    request_rec *sub;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_PATH(uri, uri_len)
+    ZEND_PARSE_PARAMETERS_END();
+    REQUEST_OR_FALSE(r)
+
+    sub = look_up(r, uri);
+    if (sub == NULL) {
+        RETURN_FALSE;
+    }
+    object_init(return_value);
+#define NUMBER(name) \
+    add_property_long(return_value, #name, (zend_long)sub->name)
+#define STRING(name)                                                     \
+    do {                                                                 \
+        if (sub->name != NULL) {                                         \
+            add_property_string(return_value, #name, sub->name);         \
+        }                                                                \
+    } while (0)
+    NUMBER(status);
+    STRING(the_request);
+    STRING(status_line);
+    STRING(method);
+    NUMBER(mtime);
+    NUMBER(clength);
+    STRING(range);
+    NUMBER(chunked);
+    STRING(content_type);
+    STRING(handler);
+    NUMBER(no_cache);
+    NUMBER(no_local_copy);
+    STRING(unparsed_uri);
+    STRING(uri);
+    STRING(filename);
+    STRING(path_info);
+    STRING(args);
+    NUMBER(allowed);
+    NUMBER(sent_bodyct);
+    NUMBER(bytes_sent);
+    NUMBER(request_time);
+#undef NUMBER
+#undef STRING
+    ap_destroy_sub_req(sub);
+}
+
+/* ------------------------------------------------------------------ */
+/* Notes and variables                                                 */
+
+PHP_FUNCTION(apache_note)
+{
+    char *name, *value = NULL;
+    size_t name_len, value_len;
+    const char *before;
+
+    ZEND_PARSE_PARAMETERS_START(1, 2)
+        Z_PARAM_STRING(name, name_len)
+        Z_PARAM_OPTIONAL
+        Z_PARAM_STRING_OR_NULL(value, value_len)
+    ZEND_PARSE_PARAMETERS_END();
+    REQUEST_OR_FALSE(r)
+
+    before = apr_table_get(r->notes, name);
+    if (before != NULL) {
+        RETVAL_STRING(before);
+    } else {
+        RETVAL_FALSE;
+    }
+    if (value != NULL) {
+        apr_table_set(r->notes, name, value);
+    }
+}
+
+static request_rec *top_of(request_rec *r, bool walk_to_top)
+{
+    while (walk_to_top && r->prev != NULL) {
+        r = r->prev;
+    }
+    return r;
+}
+
+PHP_FUNCTION(apache_setenv)
+{
+    char *name, *value;
+    size_t name_len, value_len;
+    bool walk_to_top = false;
+
+    ZEND_PARSE_PARAMETERS_START(2, 3)
+        Z_PARAM_STRING(name, name_len)
+        Z_PARAM_STRING(value, value_len)
+        Z_PARAM_OPTIONAL
+        Z_PARAM_BOOL(walk_to_top)
+    ZEND_PARSE_PARAMETERS_END();
+    REQUEST_OR_FALSE(r)
+
+    apr_table_set(top_of(r, walk_to_top)->subprocess_env, name, value);
+    RETURN_TRUE;
+}
+
+PHP_FUNCTION(apache_getenv)
+{
+    char *name;
+    size_t name_len;
+    bool walk_to_top = false;
+    const char *value;
+
+    ZEND_PARSE_PARAMETERS_START(1, 2)
+        Z_PARAM_STRING(name, name_len)
+        Z_PARAM_OPTIONAL
+        Z_PARAM_BOOL(walk_to_top)
+    ZEND_PARSE_PARAMETERS_END();
+    REQUEST_OR_FALSE(r)
+
+    value = apr_table_get(top_of(r, walk_to_top)->subprocess_env, name);
+    if (value == NULL) {
+        RETURN_FALSE;
+    }
+    RETURN_STRING(value);
+}
+
+/* ------------------------------------------------------------------ */
+/* The server                                                          */
+
+PHP_FUNCTION(apache_get_version)
+{
+    const char *version = ap_get_server_banner();
+
+    ZEND_PARSE_PARAMETERS_NONE();
+
+    if (version == NULL || *version == '\0') {
+        RETURN_FALSE;
+    }
+    RETURN_STRING(version);
+}
+
+/* "mod_mime", whose record says mod_mime.c. */
+static zend_string *module_name(const module *m)
+{
+    const char *dot = strrchr(m->name, '.');
+
+    return zend_string_init(m->name,
+                            dot ? (size_t)(dot - m->name) : strlen(m->name),
+                            0);
+}
+
+PHP_FUNCTION(apache_get_modules)
+{
+    ZEND_PARSE_PARAMETERS_NONE();
+
+    array_init(return_value);
+    for (int i = 0; ap_loaded_modules[i] != NULL; i++) {
+        add_next_index_str(return_value, module_name(ap_loaded_modules[i]));
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* PHP's view of the module                                            */
+
+/* They are read from the configuration before PHP starts the request (see
+ * ephpm_handler.c); here they become settings that PHP knows. */
+PHP_INI_BEGIN()
+    PHP_INI_ENTRY("engine", "1", PHP_INI_ALL, NULL)
+    PHP_INI_ENTRY("xbithack", "0", PHP_INI_ALL, NULL)
+    PHP_INI_ENTRY("last_modified", "0", PHP_INI_ALL, NULL)
+PHP_INI_END()
+
+static PHP_MINIT_FUNCTION(apache)
+{
+    REGISTER_INI_ENTRIES();
+    return SUCCESS;
+}
+
+static PHP_MSHUTDOWN_FUNCTION(apache)
+{
+    UNREGISTER_INI_ENTRIES();
+    return SUCCESS;
+}
+
+static int info_row(void *unused, const char *name, const char *value)
+{
+    (void)unused;
+    php_info_print_table_row(2, name, value);
+    return 1;
+}
+
+static PHP_MINFO_FUNCTION(apache)
+{
+    request_rec *r = ephpm_current_request();
+
+    php_info_print_table_start();
+    php_info_print_table_row(2, "Apache Version", ap_get_server_description());
+    if (r != NULL) {
+        php_info_print_table_row(2, "Hostname",
+                                 r->server->server_hostname
+                                     ? r->server->server_hostname : "");
+        php_info_print_table_row(2, "Server Root", ap_server_root_relative(r->pool, "."));
+    }
+    php_info_print_table_end();
+    DISPLAY_INI_ENTRIES();
+    if (r == NULL) {
+        return;
+    }
+    php_info_print_table_start();
+    php_info_print_table_header(2, "Apache Environment", "Value");
+    apr_table_do(info_row, NULL, r->subprocess_env, NULL);
+    php_info_print_table_end();
+    php_info_print_table_start();
+    php_info_print_table_colspan_header(2, "HTTP Headers Information");
+    php_info_print_table_colspan_header(2, "HTTP Request Headers");
+    php_info_print_table_row(2, "HTTP Request",
+                             r->the_request ? r->the_request : "");
+    apr_table_do(info_row, NULL, r->headers_in, NULL);
+    php_info_print_table_colspan_header(2, "HTTP Response Headers");
+    apr_table_do(info_row, NULL, r->headers_out, NULL);
+    php_info_print_table_end();
+}
+
+zend_module_entry ephpm_apache_entry = {
+    STANDARD_MODULE_HEADER,
+    "apache2handler",
+    ext_functions,
+    PHP_MINIT(apache),
+    PHP_MSHUTDOWN(apache),
+    NULL,
+    NULL,
+    PHP_MINFO(apache),
+    PHP_VERSION,
+    STANDARD_MODULE_PROPERTIES
+};
