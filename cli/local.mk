@@ -1,7 +1,6 @@
 # The ephpm command: C, and one file of C++ for toml++.
 
 if HAVE_TOML
-if HAVE_APACHE
 bin_PROGRAMS += cli/ephpm
 cli_ephpm_CPPFLAGS = $(AM_CPPFLAGS) -DHTTPD='"$(HTTPD)"' \
 	-DHTTPD_MODULES_DIR='"$(HTTPD_MODULES_DIR)"' \
@@ -14,5 +13,4 @@ cli_ephpm_SOURCES = \
 	cli/cli_serve.c \
 	cli/cli_serve.h \
 	cli/cli_toml.cc
-endif
 endif

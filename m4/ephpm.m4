@@ -35,12 +35,16 @@ AC_DEFUN([EPHPM_PHP],
 give the path of the php-config of the PHP to build for])])])
    AC_SUBST([PHP_CONFIG])
 
+   ephpm_vernum=`"$PHP_CONFIG" --vernum 2>/dev/null`
+   AS_CASE([$ephpm_vernum],
+     [''|*@<:@!0-9@:>@*],
+     [AC_MSG_ERROR([$PHP_CONFIG is no php-config: it does not tell PHP's \
+version])])
    PHP_VERSION=`"$PHP_CONFIG" --version`
    AC_SUBST([PHP_VERSION])
    AC_MSG_CHECKING([PHP's version])
    AC_MSG_RESULT([$PHP_VERSION])
-   AS_CASE([`"$PHP_CONFIG" --vernum`],
-     [[80[2-9]??|9????]], [],
+   AS_IF([test "$ephpm_vernum" -lt 80200],
      [AC_MSG_ERROR([PHP $PHP_VERSION is too old: 8.2 or newer is needed \
 (choose another with --with-php-config)])])
    ephpm_php_short=`echo "$PHP_VERSION" | sed 's/^\(@<:@0-9@:>@*\.@<:@0-9@:>@*\).*/\1/'`

@@ -3,7 +3,5 @@
 EXTRA_DIST += t/cli/Cli.pm
 dist_check_SCRIPTS += t/cli/config.t t/cli/serve.t
 if HAVE_TOML
-if HAVE_APACHE
 TESTS += t/cli/config.t t/cli/serve.t
-endif
 endif
