@@ -1,1 +1,39 @@
 # The Composer package: PHP only, installed as it is.
+
+EXTRA_DIST += \
+	php-adapter/LICENSE \
+	php-adapter/README.md \
+	php-adapter/composer.json \
+	php-adapter/phpstan.dist.neon \
+	php-adapter/phpunit.xml.dist \
+	php-adapter/src/DependencyInjection/PoolAdapterPass.php \
+	php-adapter/src/EphpmCacheBundle.php \
+	php-adapter/src/EphpmKvAdapter.php \
+	php-adapter/src/InMemoryKvOps.php \
+	php-adapter/src/KvOpsInterface.php \
+	php-adapter/src/NamespaceVersion.php \
+	php-adapter/src/SapiKvOps.php \
+	php-adapter/tests/AdapterTestCase.php \
+	php-adapter/tests/Bundle/BundleTest.php \
+	php-adapter/tests/Bundle/TestKernel.php \
+	php-adapter/tests/KvOpsTestCase.php \
+	php-adapter/tests/Memory/AdapterTest.php \
+	php-adapter/tests/Memory/InMemoryKvOpsTest.php \
+	php-adapter/tests/Memory/KvOpsTest.php \
+	php-adapter/tests/Memory/NamespaceVersionTest.php \
+	php-adapter/tests/Memory/NoStoreTest.php \
+	php-adapter/tests/Memory/Psr16Test.php \
+	php-adapter/tests/Memory/Psr6Test.php \
+	php-adapter/tests/Memory/StoreTrait.php \
+	php-adapter/tests/NamespaceVersionTestCase.php \
+	php-adapter/tests/RecordingKvOps.php \
+	php-adapter/tests/RecordingLogger.php \
+	php-adapter/tests/Sapi/AdapterTest.php \
+	php-adapter/tests/Sapi/KvOpsTest.php \
+	php-adapter/tests/Sapi/NamespaceVersionTest.php \
+	php-adapter/tests/Sapi/Psr16Test.php \
+	php-adapter/tests/Sapi/Psr6Test.php \
+	php-adapter/tests/Sapi/StoreTrait.php \
+	php-adapter/tests/Sapi/TooLargeTest.php \
+	php-adapter/tests/install \
+	php-adapter/tests/polyfill.php

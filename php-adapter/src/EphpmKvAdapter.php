@@ -130,7 +130,7 @@ final class EphpmKvAdapter extends AbstractAdapter
     /**
      * @param array<string, mixed> $values
      *
-     * @return list<string> the ids that could not be saved
+     * @return array<mixed> the ids that could not be saved
      */
     protected function doSave(array $values, int $lifetime): array
     {
@@ -139,10 +139,12 @@ final class EphpmKvAdapter extends AbstractAdapter
 
             return [];
         }
-        $failed = [];
-        foreach ($this->marshaller->marshall($values, $failed) as $id => $value) {
-            if (!$this->ops()->set(self::key((string) $id), $value, $lifetime)) {
-                $failed[] = (string) $id;
+        /** @var array<string, string> $marshalled */
+        $marshalled = $this->marshaller->marshall($values, $failed);
+        $failed ??= [];
+        foreach ($marshalled as $id => $value) {
+            if (!$this->ops()->set(self::key($id), $value, $lifetime)) {
+                $failed[] = $id;
             }
         }
 

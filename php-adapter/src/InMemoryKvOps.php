@@ -62,11 +62,11 @@ final class InMemoryKvOps implements KvOpsInterface
         if ((string) (int) $entry['value'] !== $entry['value']) {
             throw new \RuntimeException('stored value is not an integer');
         }
-        $sum = (int) $entry['value'] + $delta;
-        // PHP's own addition turns into a float where it overflows.
-        if (!\is_int($sum)) {
+        $value = (int) $entry['value'];
+        if ($delta < 0 ? $value < \PHP_INT_MIN - $delta : $value > \PHP_INT_MAX - $delta) {
             throw new \RuntimeException('the sum is outside the signed 64-bit range');
         }
+        $sum = $value + $delta;
         $entry['value'] = (string) $sum;
         $this->entries['k' . $key] = $entry;
 

@@ -96,11 +96,13 @@ final class PoolAdapterPass implements CompilerPassInterface
 
     private function completeTag(ContainerBuilder $container, Definition $pool): void
     {
-        $tags = $pool->getTags();
-        $tags['cache.pool'][0] += ['reset' => 'reset'];
+        $missing = ['reset' => 'reset'];
         if ($container->has('cache.default_clearer')) {
-            $tags['cache.pool'][0] += ['clearer' => 'cache.default_clearer'];
+            $missing['clearer'] = 'cache.default_clearer';
         }
-        $pool->setTags($tags);
+        /** @var non-empty-list<array<string, mixed>> $attributes */
+        $attributes = $pool->getTag('cache.pool');
+        $attributes[0] += $missing;
+        $pool->setTags(['cache.pool' => $attributes] + $pool->getTags());
     }
 }

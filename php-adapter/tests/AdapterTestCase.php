@@ -1,0 +1,280 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ephpm\Cache\Symfony\Tests;
+
+use Ephpm\Cache\Symfony\EphpmKvAdapter;
+use Ephpm\Cache\Symfony\KvOpsInterface;
+use PHPUnit\Framework\TestCase;
+use Symfony\Component\Cache\Adapter\ArrayAdapter;
+use Symfony\Component\Cache\Adapter\ChainAdapter;
+use Symfony\Component\Cache\Adapter\TagAwareAdapter;
+use Symfony\Component\Cache\Exception\InvalidArgumentException;
+use Symfony\Component\Cache\Marshaller\DefaultMarshaller;
+use Symfony\Component\Cache\Marshaller\DeflateMarshaller;
+use Symfony\Contracts\Cache\ItemInterface;
+
+abstract class AdapterTestCase extends TestCase
+{
+    private RecordingKvOps $ops;
+
+    private RecordingLogger $logger;
+
+    abstract protected static function store(): KvOpsInterface;
+
+    protected function setUp(): void
+    {
+        static::store()->flush();
+        $this->ops = new RecordingKvOps(static::store());
+        $this->logger = new RecordingLogger();
+    }
+
+    public function testPoolsOfTwoNamespacesDoNotSeeEachOther(): void
+    {
+        $pools = [$this->pool('one'), $this->pool('two'), $this->pool(''), $this->pool('one.two')];
+        foreach ($pools as $i => $pool) {
+            self::assertFalse($pool->hasItem('key'));
+            $pool->save($pool->getItem('key')->set($i));
+        }
+        foreach ($pools as $i => $pool) {
+            self::assertSame($i, $pool->getItem('key')->get());
+        }
+    }
+
+    public function testClearClearsItsOwnNamespaceOnly(): void
+    {
+        $this->ops->set('raw', 'value');
+        $this->ops->set('one:raw', 'value');
+        foreach (['one', 'two', ''] as $namespace) {
+            $pool = $this->pool($namespace);
+            $pool->save($pool->getItem('key')->set($namespace));
+        }
+
+        $one = $this->pool('one');
+        self::assertTrue($one->clear());
+        self::assertFalse($one->hasItem('key'));
+        self::assertSame('two', $this->pool('two')->getItem('key')->get());
+        self::assertSame('', $this->pool('')->getItem('key')->get());
+
+        self::assertTrue($this->pool('')->clear());
+        self::assertFalse($this->pool('')->hasItem('key'));
+        self::assertSame('two', $this->pool('two')->getItem('key')->get());
+        self::assertSame('value', $this->ops->get('raw'));
+        self::assertSame('value', $this->ops->get('one:raw'));
+    }
+
+    public function testAClearedPoolIsUsableAtOnceAndByOthers(): void
+    {
+        $pool = $this->pool('app');
+        for ($round = 1; $round <= 20; ++$round) {
+            self::assertFalse($pool->hasItem('key'));
+            self::assertTrue($pool->save($pool->getItem('key')->set($round)));
+            self::assertSame($round, $this->pool('app')->getItem('key')->get());
+            self::assertTrue($pool->clear());
+            self::assertFalse($pool->getItem('key')->isHit());
+            self::assertFalse($this->pool('app')->hasItem('key'));
+        }
+    }
+
+    public function testASeededRandomGeneratorDoesNotUndoAClear(): void
+    {
+        $pool = $this->pool('app');
+        mt_srand(1);
+        $pool->clear();
+        $pool->save($pool->getItem('key')->set('old'));
+        mt_srand(1);
+        $pool->clear();
+        mt_srand();
+
+        self::assertFalse($pool->hasItem('key'));
+    }
+
+    public function testAnotherProcessSeesAClearAfterItsReset(): void
+    {
+        $theirs = $this->pool('app');
+        $theirs->save($theirs->getItem('key')->set('value'));
+        $this->pool('app')->clear();
+        $theirs->reset();
+
+        self::assertFalse($theirs->hasItem('key'));
+    }
+
+    public function testItemsDoNotComeBackWhenTheVersionWasEvicted(): void
+    {
+        $pool = $this->pool('app');
+        $pool->save($pool->getItem('key')->set('value'));
+        $pool->clear();
+        $pool->save($pool->getItem('other')->set('value'));
+        self::assertSame(1, $this->ops->del(':app:'));
+
+        self::assertFalse($this->pool('app')->hasItem('key'));
+        self::assertFalse($this->pool('app')->hasItem('other'));
+    }
+
+    public function testAPrefixCannotBeCleared(): void
+    {
+        $pool = $this->pool('app');
+        $pool->save($pool->getItem('key')->set('value'));
+
+        self::assertFalse($pool->clear('k'));
+        self::assertTrue($pool->hasItem('key'));
+        self::assertSame(['debug'], $this->logger->levels());
+        self::assertStringContainsString('cannot list the keys', $this->logger->messages());
+    }
+
+    public function testLifetimesReachTheStore(): void
+    {
+        $pool = $this->pool('app', 50);
+        $pool->save($pool->getItem('default')->set(1));
+        $pool->save($pool->getItem('own')->set(1)->expiresAfter(70));
+        $pool->save($pool->getItem('ever')->set(1)->expiresAt(null));
+
+        self::assertSame([50, 70, 50], array_values($this->ops->ttls));
+        self::assertSame([0], array_values($this->ttlsOf($this->pool('endless'))));
+    }
+
+    public function testACallbackRunsOnce(): void
+    {
+        $pool = $this->pool('app');
+        $runs = 0;
+        $callback = static function (ItemInterface $item) use (&$runs): string {
+            $item->expiresAfter(300);
+
+            return 'run ' . ++$runs;
+        };
+
+        $got = [];
+        $got[] = $pool->get('key', $callback);
+        $got[] = $pool->get('key', $callback);
+        self::assertTrue($pool->delete('key'));
+        $got[] = $pool->get('key', $callback);
+        $got[] = $pool->get('key', $callback, \INF);
+        self::assertSame(['run 1', 'run 1', 'run 2', 'run 3'], $got);
+    }
+
+    public function testCorruptBytesCostTheirOwnItemOnly(): void
+    {
+        $pool = $this->pool('app');
+        foreach (['a', 'b', 'c'] as $key) {
+            $pool->save($pool->getItem($key)->set($key));
+        }
+        $this->ops->set($this->ops->keysSet[1], 'O:1:{');
+
+        $values = [];
+        // unserialize() says where the bytes are wrong.
+        foreach (@iterator_to_array($pool->getItems(['a', 'b', 'c', 'd'])) as $key => $item) {
+            $values[$key] = $item->get();
+        }
+        ksort($values);
+        self::assertSame(['a' => 'a', 'b' => null, 'c' => 'c', 'd' => null], $values);
+        self::assertFalse((@$pool->getItem('b'))->isHit());
+        self::assertSame(['warning', 'warning'], $this->logger->levels());
+    }
+
+    public function testWhatCannotBeSerializedFailsAlone(): void
+    {
+        $pool = $this->pool('app');
+        $pool->saveDeferred($pool->getItem('good')->set('value'));
+        $pool->saveDeferred($pool->getItem('bad')->set(static fn(): int => 1));
+
+        self::assertFalse($pool->commit());
+        self::assertTrue($pool->hasItem('good'));
+        self::assertFalse($pool->hasItem('bad'));
+        self::assertSame(['warning'], $this->logger->levels());
+    }
+
+    public function testAFullStoreFailsToSave(): void
+    {
+        $pool = $this->pool('app');
+        self::assertFalse($pool->hasItem('key'));
+        $this->ops->full = true;
+
+        self::assertFalse($pool->save($pool->getItem('key')->set('value')));
+        self::assertFalse($pool->hasItem('key'));
+        self::assertStringContainsString('Failed to save key', $this->logger->messages());
+    }
+
+    public function testAStoreThatIsGoneIsAMissAndALine(): void
+    {
+        $this->ops->gone = true;
+        $pool = $this->pool('app');
+
+        self::assertFalse($pool->hasItem('key'));
+        self::assertFalse($pool->getItem('key')->isHit());
+        self::assertFalse($pool->save($pool->getItem('key')->set('value')));
+        self::assertFalse($pool->clear());
+        self::assertFalse($pool->deleteItem('key'));
+        self::assertSame('computed', $pool->get('key', static fn(): string => 'computed'));
+        self::assertSame(['warning'], array_values(array_unique($this->logger->levels())));
+        self::assertStringContainsString('the store is gone', $this->logger->messages());
+    }
+
+    public function testLongKeysStayApart(): void
+    {
+        $pool = $this->pool('app');
+        $long = str_repeat('x', 70_000);
+        foreach (['a', 'b'] as $end) {
+            self::assertTrue($pool->save($pool->getItem($long . $end)->set($end)));
+        }
+        self::assertSame('a', $pool->getItem($long . 'a')->get());
+        self::assertSame('b', $pool->getItem($long . 'b')->get());
+        self::assertTrue($pool->deleteItem($long . 'a'));
+        self::assertFalse($pool->hasItem($long . 'a'));
+        self::assertTrue($pool->hasItem($long . 'b'));
+        foreach ($this->ops->keysSet as $key) {
+            self::assertLessThanOrEqual(65535, \strlen($key));
+        }
+    }
+
+    public function testANamespaceMustBeAKey(): void
+    {
+        $this->expectException(InvalidArgumentException::class);
+        $this->pool('a{b');
+    }
+
+    public function testTheMarshallerIsUsed(): void
+    {
+        $pool = new EphpmKvAdapter('app', 0, $this->ops, new DeflateMarshaller(new DefaultMarshaller(false)));
+        $pool->save($pool->getItem('key')->set(str_repeat('x', 10_000)));
+
+        self::assertLessThan(1000, \strlen((string) $this->ops->get($this->ops->keysSet[0])));
+        self::assertSame(str_repeat('x', 10_000), $pool->getItem('key')->get());
+    }
+
+    public function testUnderSymfonysOwnWrappers(): void
+    {
+        $tagged = new TagAwareAdapter($this->pool('tagged'));
+        $tagged->get('key', static function (ItemInterface $item): string {
+            $item->tag('label');
+
+            return 'value';
+        });
+        self::assertTrue($tagged->hasItem('key'));
+        self::assertTrue($tagged->invalidateTags(['label']));
+        self::assertFalse($tagged->hasItem('key'));
+
+        $chain = new ChainAdapter([new ArrayAdapter(), $this->pool('chained')]);
+        $chain->get('key', static fn(): string => 'value');
+        self::assertSame('value', $this->pool('chained')->getItem('key')->get());
+    }
+
+    private function pool(string $namespace, int $defaultLifetime = 0): EphpmKvAdapter
+    {
+        $pool = new EphpmKvAdapter($namespace, $defaultLifetime, $this->ops);
+        $pool->setLogger($this->logger);
+
+        return $pool;
+    }
+
+    /**
+     * @return array<string, int>
+     */
+    private function ttlsOf(EphpmKvAdapter $pool): array
+    {
+        $this->ops->ttls = [];
+        $pool->save($pool->getItem('key')->set(1));
+
+        return $this->ops->ttls;
+    }
+}
