@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 $functions = [
     'ephpm_kv_get' => ['k'], 'ephpm_kv_set' => ['k', 'v', 1], 'ephpm_kv_setnx' => ['k', 'v', 1],

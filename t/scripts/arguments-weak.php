@@ -2,7 +2,7 @@
 
 // Without strict_types: PHP converts, as for any function.
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 ephpm_kv_del('12345678901');
 ephpm_kv_del('1');

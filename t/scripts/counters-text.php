@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 // Only a canonical decimal is an integer; anything else is kept as it is.
 $texts = [

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 $keys = array_map(static fn(int $at): string => key_of("key {$at}"), range(1, 1000));
 foreach ($keys as $at => $key) {

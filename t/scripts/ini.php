@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 show('loaded', extension_loaded('ephpm'));
 show('settings', array_keys(ini_get_all('ephpm', false)));

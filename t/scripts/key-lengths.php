@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 $longest = str_pad(key_of('longest'), 65_535, 'k');
 ephpm_kv_del($longest);

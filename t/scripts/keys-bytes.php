@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 $keys = ["\0", "\0\0", "a\0", "a\0b", "a\0c", "\xff\xfe", "\xc3\x28", "\n", ' ', '0', '00', '-1', '1.5', "\u{1F418}"];
 $prefix = key_of('');

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 // Nothing that a call takes is kept: usage is level after many of them.
 $key = key_of('key');

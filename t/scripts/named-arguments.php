@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 $key = key_of('key');
 show('set', ephpm_kv_set(ttl: 100, value: 'value', key: $key));

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 // A handler that calls the store again is not called again itself.
 set_error_handler(static function (int $level, string $message): bool {

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 // An empty store that refuses writes; a warning for the first call only.
 show('get', ephpm_kv_get('k'));

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 ephpm_kv_set(key_of('key'), 'value');
 ephpm_kv_get(key_of('key'));

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/lib.php';
+require_once __DIR__ . '/lib.php';
 
 $lengths = [];
 for ($power = 1; $power <= 1 << 20; $power *= 2) {
