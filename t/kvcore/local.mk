@@ -1,1 +1,30 @@
-# Unit tests of the store: one program for each of its files.
+# Unit tests of the store: one program for each of its files, then one for
+# each thing that takes several of them.
+
+KVT_NAMES = \
+	t/kvcore/kv_config_test \
+	t/kvcore/kv_number_test
+
+if HAVE_CHECK
+check_PROGRAMS += $(KVT_NAMES)
+TESTS += $(KVT_NAMES)
+check_LTLIBRARIES = t/kvcore/libkvt.la
+endif
+
+KVT_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/kvcore
+KVT_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS) $(CHECK_CFLAGS)
+KVT_LIBS = t/kvcore/libkvt.la kvcore/libkvcore.la $(CHECK_LIBS)
+# In programs that contain kvt_clock.c.
+KVT_CLOCK_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
+
+t_kvcore_libkvt_la_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_libkvt_la_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_libkvt_la_SOURCES = t/kvcore/kvt.c t/kvcore/kvt.h
+
+t_kvcore_kv_config_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_config_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_config_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_number_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_number_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_number_test_LDADD = $(KVT_LIBS)
