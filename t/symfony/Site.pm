@@ -1,0 +1,259 @@
+package Site;
+
+# A scratch copy of the adapter, the demo and their packages, and httpd with
+# mod_ephpm to serve them.
+#
+# What is copied can be read by the user of httpd's children, wherever the
+# checkout is; the packages come from php-adapter/tests/install.
+
+use strict;
+use warnings;
+use Exporter qw(import);
+use File::Temp qw(tempdir);
+use HTTP::Tiny;
+use IO::Select;
+use IO::Socket::INET;
+use POSIX qw(:sys_wait_h);
+use Time::HiRes qw(sleep time);
+
+our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
+    free_port request connection exchange together json children
+    server_user can_load);
+
+my $owner = $$;
+my @parents;
+my $src   = $ENV{EPHPM_SRCDIR}   // die "EPHPM_SRCDIR is not set: run make check\n";
+my $build = $ENV{EPHPM_BUILDDIR} // die "EPHPM_BUILDDIR is not set: run make check\n";
+my $php   = $ENV{PHP} || 'php';
+my $httpd = $ENV{HTTPD} || '/usr/sbin/apache2';
+my $modules = $ENV{HTTPD_MODULES_DIR} || '/usr/lib/apache2/modules';
+
+sub php { return $php }
+
+sub extension { return "$build/php-embed/.libs/ephpm.so" }
+
+sub spew {
+    my ($file, $text) = @_;
+    open my $out, '>', $file or die "$file: $!";
+    print $out $text;
+    close $out or die "$file: $!";
+    return $file;
+}
+
+sub slurp {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!";
+    local $/;
+    return scalar(<$in>) // '';
+}
+
+sub run_command {
+    my (@command) = @_;
+    my $child = open(my $out, '-|') // die "fork: $!";
+    if ($child == 0) {
+        open STDIN,  '<', '/dev/null' or POSIX::_exit(125);
+        open STDERR, '>&', \*STDOUT or POSIX::_exit(125);
+        { no warnings 'exec'; exec { $command[0] } @command; }
+        POSIX::_exit(126);
+    }
+    local $/;
+    my $text = <$out> // '';
+    close $out;
+    return ($? >> 8, $text);
+}
+
+sub must {
+    my (@command) = @_;
+    my ($code, $text) = run_command(@command);
+    die "@command: exit code $code\n$text" if $code != 0;
+    return $text;
+}
+
+# checkout(PROJECT...) -> a folder that has php-adapter/, demo/ as it is in
+# the source tree and each project with its packages
+sub checkout {
+    my (@projects) = @_;
+    my $scratch = tempdir('ephpm-symfony-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    chmod 0755, $scratch;
+    umask 022;
+    mkdir "$scratch/$_" or die "$scratch/$_: $!" for qw(php-adapter php-embed);
+    must('cp', '-R', (map { "$src/php-adapter/$_" } qw(src tests README.md
+        composer.json phpunit.xml.dist phpstan.dist.neon)), "$scratch/php-adapter");
+    must('cp', "$src/php-embed/ephpm.stub.php", "$scratch/php-embed");
+    for my $project (@projects) {
+        my $packages = "$build/t/symfony/$project";
+        -e "$packages/stamp" or die "The packages of $project are missing. "
+            . "Run $src/php-adapter/tests/install $build first; ./dev check does.\n";
+        if ($project eq 'demo') {
+            mkdir "$scratch/demo" or die "$scratch/demo: $!";
+            must('cp', '-R', (map { "$src/demo/$_" } qw(bin composer.json
+                config plain public src templates)), "$packages/vendor", "$scratch/demo");
+        }
+        else {
+            must('cp', '-R', $packages, $scratch);
+        }
+    }
+    must('chmod', '-R', 'u+w,a+rX', $scratch);
+    return $scratch;
+}
+
+sub server_user { return $> == 0 ? 'www-data' : undef }
+
+# Why the module cannot be tested here, or undef.
+sub can_load {
+    return "httpd is not here: $httpd" if !-x $httpd;
+    my $module = "$build/mod_ephpm/.libs/mod_ephpm.so";
+    return "mod_ephpm is not built: $module" if !-e $module;
+    return undef;
+}
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+        or die "no free port: $!";
+    return $socket->sockport;
+}
+
+sub wait_until {
+    my ($seconds, $condition) = @_;
+    my $end = time + $seconds;
+    until ($condition->()) {
+        return 0 if time > $end;
+        sleep 0.05;
+    }
+    return 1;
+}
+
+# start(FOLDER, PORT, CONFIGURATION) -> process id of httpd's parent.  The
+# store and the handler are those of conf/httpd/ephpm.conf.
+sub start {
+    my ($folder, $port, $configuration) = @_;
+    my $user = server_user();
+    my $loads = join '', map {
+        "<IfModule !${_}_module>\nLoadModule ${_}_module \"$modules/mod_$_.so\"\n</IfModule>\n"
+    } qw(mpm_prefork unixd log_config authz_core dir mime alias);
+    my $conf = spew("$folder/httpd-$port.conf", <<"END");
+ServerRoot "$folder"
+DefaultRuntimeDir "$folder"
+PidFile "$folder/httpd-$port.pid"
+ErrorLog "$folder/error-$port.log"
+ServerName 127.0.0.1:$port
+Listen 127.0.0.1:$port
+$loads
+LoadModule ephpm_module "$build/mod_ephpm/.libs/mod_ephpm.so"
+@{[$user ? "User $user\nGroup $user" : '']}
+TypesConfig /dev/null
+AddType text/css .css
+AddType image/svg+xml .svg
+StartServers 4
+MinSpareServers 4
+MaxSpareServers 32
+MaxRequestWorkers 48
+KeepAliveTimeout 300
+<Directory "/">
+    Require all granted
+    Options FollowSymLinks
+</Directory>
+Include "$src/conf/httpd/ephpm.conf"
+$configuration
+END
+    my $child = fork() // die "fork: $!";
+    if ($child == 0) {
+        # httpd in the foreground ends its whole process group.
+        setpgrp 0, 0;
+        open STDIN, '<', '/dev/null' or POSIX::_exit(125);
+        open STDOUT, '>', "$folder/httpd-$port.out" or POSIX::_exit(125);
+        open STDERR, '>&', \*STDOUT or POSIX::_exit(125);
+        { no warnings 'exec'; exec { $httpd } $httpd, '-DFOREGROUND', '-f', $conf; }
+        POSIX::_exit(126);
+    }
+    push @parents, $child;
+    my $ended = 0;
+    wait_until(120, sub {
+        $ended = waitpid($child, WNOHANG) == $child;
+        return $ended || IO::Socket::INET->new("127.0.0.1:$port");
+    });
+    if ($ended) {
+        @parents = grep { $_ != $child } @parents;
+        my $log = -e "$folder/error-$port.log" ? slurp("$folder/error-$port.log") : '';
+        die "httpd ended at once:\n" . slurp("$folder/httpd-$port.out") . $log;
+    }
+    return $child;
+}
+
+sub stop {
+    my ($parent) = @_;
+    kill 'TERM', $parent;
+    my $ended = wait_until(120, sub { waitpid($parent, WNOHANG) == $parent });
+    @parents = grep { $_ != $parent } @parents if $ended;
+    return $ended;
+}
+
+# The process ids of httpd's children, by the kernel's own list.
+sub children {
+    my ($parent) = @_;
+    return split ' ', slurp("/proc/$parent/task/$parent/children");
+}
+
+# One request on a connection of its own.
+sub request {
+    my ($port, $path, %options) = @_;
+    return HTTP::Tiny->new(timeout => 600, max_redirect => 0)
+        ->get("http://127.0.0.1:$port$path", \%options);
+}
+
+# A connection that is kept: a prefork child has it to itself.
+sub connection {
+    my ($port) = @_;
+    return HTTP::Tiny->new(timeout => 600, keep_alive => 1);
+}
+
+sub exchange {
+    my ($connection, $port, $path) = @_;
+    return $connection->get("http://127.0.0.1:$port$path");
+}
+
+# together(N, CODE) -> what CODE(0..N-1) returned as text, each in a process
+# of its own, all let go at one moment
+sub together {
+    my ($n, $code) = @_;
+    pipe my $ready, my $go or die "pipe: $!";
+    my (@pipes, @pids);
+    for my $i (0 .. $n - 1) {
+        my $pid = open(my $from, '-|') // die "fork: $!";
+        if ($pid == 0) {
+            close $go;
+            sysread $ready, my $byte, 1;
+            my $text = eval { $code->($i) } // "failed: $@";
+            syswrite STDOUT, $text;
+            POSIX::_exit(0);
+        }
+        push @pipes, $from;
+    }
+    close $ready;
+    close $go;
+    local $/;
+    my @texts = map { scalar(readline $_) // '' } @pipes;
+    close $_ for @pipes;
+    return @texts;
+}
+
+# The members of a flat JSON object of numbers, strings and booleans; inner
+# objects are flattened.
+sub json {
+    my ($text) = @_;
+    my %value;
+    while ($text =~ /"(\w+)":(?:"((?:[^"\\]|\\.)*)"|(-?\d+)|(true|false))/g) {
+        $value{$1} = defined $2 ? $2 : defined $3 ? $3 : $4 eq 'true' ? 1 : 0;
+    }
+    return \%value;
+}
+
+END {
+    my $status = $?;
+    if ($$ == $owner) {
+        stop($_) for @parents;
+    }
+    $? = $status;
+}
+
+1;
