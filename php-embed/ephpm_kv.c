@@ -15,6 +15,22 @@
 static_assert(sizeof(zend_long) == sizeof(int64_t),
               "ephpm needs a 64-bit PHP: counters are 64-bit integers");
 
+/* Z_PARAM_STR, but with a `dest` whose address is not taken where the argument
+ * is a string: it stays in a register, and every function here gets one. */
+#define PARAM_STR(dest)                                                     \
+    Z_PARAM_PROLOGUE(0, 0);                                                 \
+    if (EXPECTED(Z_TYPE_P(_arg) == IS_STRING)) {                            \
+        dest = Z_STR_P(_arg);                                               \
+    } else {                                                                \
+        zend_string *converted;                                             \
+        if (!zend_parse_arg_str_slow(_arg, &converted, _i)) {               \
+            _expected_type = Z_EXPECTED_STRING;                             \
+            _error_code = ZPP_ERROR_WRONG_ARG;                              \
+            break;                                                          \
+        }                                                                   \
+        dest = converted;                                                   \
+    }
+
 static zend_always_inline kv_store_t *current_store(void)
 {
     kv_store_t *store = EPHPM_G(store);
@@ -70,16 +86,44 @@ static zend_always_inline int64_t ttl_ms_of(zend_long ttl)
     return ttl > INT64_MAX / 1000 ? INT64_MAX : (int64_t)ttl * 1000;
 }
 
+/* kv_read_copy() did not go well at the first try. */
+static ZEND_COLD zend_never_inline void get_again(kv_store_t *store,
+                                                  const zend_string *key,
+                                                  kv_result_t result,
+                                                  zval *return_value)
+{
+    while (result == KV_RETRY) {
+        zend_string *value;
+        kv_read_t read;
+
+        result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key), &read);
+        if (result != KV_OK) {
+            break;
+        }
+        value = zend_string_alloc(read.value_bytes, 0);
+        result = kv_read_copy(store, &read, ZSTR_VAL(value));
+        if (result == KV_OK) {
+            ZSTR_VAL(value)[read.value_bytes] = '\0';
+            RETURN_NEW_STR(value);
+        }
+        zend_string_efree(value);
+    }
+    RETVAL_NULL();
+    if (result != KV_MISSING) {
+        warn(store, result, ZSTR_LEN(key), 0);
+    }
+}
+
 PHP_FUNCTION(ephpm_kv_get)
 {
     zend_string *key;
-    zend_string *value = NULL;
+    zend_string *value;
     kv_store_t *store;
     kv_read_t read;
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     store = current_store();
@@ -87,54 +131,33 @@ PHP_FUNCTION(ephpm_kv_get)
         RETURN_NULL();
     }
 
-    for (;;) {
-        result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key), &read);
-        if (result != KV_OK) {
-            break;
+    result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key), &read);
+    if (result != KV_OK) {
+        if (UNEXPECTED(result != KV_MISSING)) {
+            warn(store, result, ZSTR_LEN(key), 0);
         }
-        if (UNEXPECTED(read.value_bytes <= 1)) {
-            /* PHP has these strings already. */
-            unsigned char byte;
-
-            if (read.value_bytes == 1) {
-                result = kv_read_copy(store, &read, &byte);
-            }
-            if (result == KV_OK) {
-                if (value != NULL) {
-                    zend_string_efree(value);
-                }
-                if (read.value_bytes == 0) {
-                    RETURN_EMPTY_STRING();
-                }
-                RETURN_INTERNED_STR(ZSTR_CHAR(byte));
-            }
-        } else {
-            if (UNEXPECTED(value != NULL)
-                && ZSTR_LEN(value) != read.value_bytes) {
-                zend_string_efree(value);
-                value = NULL;
-            }
-            if (EXPECTED(value == NULL)) {
-                value = zend_string_alloc(read.value_bytes, 0);
-            }
-            result = kv_read_copy(store, &read, ZSTR_VAL(value));
-            if (EXPECTED(result == KV_OK)) {
-                ZSTR_VAL(value)[read.value_bytes] = '\0';
-                RETURN_NEW_STR(value);
-            }
-        }
-        if (result != KV_RETRY) {
-            break;
-        }
+        RETURN_NULL();
     }
-
-    if (UNEXPECTED(value != NULL)) {
+    if (EXPECTED(read.value_bytes > 1)) {
+        value = zend_string_alloc(read.value_bytes, 0);
+        result = kv_read_copy(store, &read, ZSTR_VAL(value));
+        if (EXPECTED(result == KV_OK)) {
+            ZSTR_VAL(value)[read.value_bytes] = '\0';
+            RETURN_NEW_STR(value);
+        }
         zend_string_efree(value);
+    } else if (read.value_bytes == 1) {
+        /* PHP has the strings of one byte already, and the empty one. */
+        unsigned char byte;
+
+        result = kv_read_copy(store, &read, &byte);
+        if (EXPECTED(result == KV_OK)) {
+            RETURN_INTERNED_STR(ZSTR_CHAR(byte));
+        }
+    } else {
+        RETURN_EMPTY_STRING();
     }
-    if (UNEXPECTED(result != KV_MISSING)) {
-        warn(store, result, ZSTR_LEN(key), 0);
-    }
-    RETURN_NULL();
+    get_again(store, key, result, return_value);
 }
 
 static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
@@ -147,8 +170,8 @@ static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(2, 3)
-        Z_PARAM_STR(key)
-        Z_PARAM_STR(value)
+        PARAM_STR(key)
+        PARAM_STR(value)
         Z_PARAM_OPTIONAL
         Z_PARAM_LONG(ttl)
     ZEND_PARSE_PARAMETERS_END();
@@ -184,7 +207,7 @@ PHP_FUNCTION(ephpm_kv_del)
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     store = current_store();
@@ -208,7 +231,7 @@ PHP_FUNCTION(ephpm_kv_exists)
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     store = current_store();
@@ -248,7 +271,7 @@ PHP_FUNCTION(ephpm_kv_incr)
     zend_string *key;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     add(key, 1, return_value);
@@ -259,7 +282,7 @@ PHP_FUNCTION(ephpm_kv_decr)
     zend_string *key;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     add(key, -1, return_value);
@@ -271,7 +294,7 @@ PHP_FUNCTION(ephpm_kv_incr_by)
     zend_long delta;
 
     ZEND_PARSE_PARAMETERS_START(2, 2)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
         Z_PARAM_LONG(delta)
     ZEND_PARSE_PARAMETERS_END();
 
@@ -286,7 +309,7 @@ PHP_FUNCTION(ephpm_kv_expire)
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(2, 2)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
         Z_PARAM_LONG(ttl)
     ZEND_PARSE_PARAMETERS_END();
 
@@ -331,7 +354,7 @@ PHP_FUNCTION(ephpm_kv_ttl)
     int64_t ttl_ms;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     ttl_ms = time_left(key);
@@ -346,7 +369,7 @@ PHP_FUNCTION(ephpm_kv_pttl)
     zend_string *key;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        Z_PARAM_STR(key)
+        PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     RETURN_LONG(time_left(key));

@@ -112,7 +112,7 @@ PHP
 # A child that is killed in the middle of writing takes nothing with it.
 SKIP: {
     my @posix = has_extension('posix') ? () : ('-d', 'extension=posix');
-    skip 'this PHP has no pcntl or no posix', 1
+    skip 'this PHP has no pcntl or no posix', 2
         unless php('echo function_exists("pcntl_fork")
             && function_exists("posix_kill") ? "yes" : "no";', @posix) eq 'yes';
     is php(<<'PHP', @posix), "going on\n", 'a child killed while it writes';
@@ -136,6 +136,36 @@ for ($round = 0; $round < 20; ++$round) {
 }
 echo ephpm_kv_get('before') === 'kept' ? "going on\n" : "lost\n";
 PHP
+
+    # Values move under a reader again and again: what it gets is whole.
+    is php(<<'PHP', @posix, '-d', 'ephpm.cli_size=4M'),
+$writers = [];
+for ($writer = 0; $writer < 2; ++$writer) {
+    $pid = pcntl_fork();
+    if ($pid === 0) {
+        pcntl_alarm(60);
+        for ($at = 0; ; ++$at) {
+            ephpm_kv_set('key ' . $at % 7, str_repeat(chr(97 + $at % 26), 1 + $at * 7919 % 700_000));
+        }
+    }
+    $writers[] = $pid;
+}
+$torn = $hits = 0;
+$until = time() + 60;
+for ($at = 0; $hits < 3_000 && time() < $until; ++$at) {
+    $value = ephpm_kv_get('key ' . $at % 7);
+    if ($value !== null) {
+        ++$hits;
+        $torn += $value === str_repeat($value[0], strlen($value)) ? 0 : 1;
+    }
+}
+foreach ($writers as $pid) {
+    posix_kill($pid, SIGKILL);
+    pcntl_waitpid($pid, $status);
+}
+echo "torn: $torn\n", "read: $hits\n";
+PHP
+        "torn: 0\nread: 3000\n", 'reading what two others keep replacing';
 }
 
 # A session handler in PHP may write after the extension's own end of request.
@@ -183,7 +213,7 @@ PHP
 # Nothing is read or written that should not be, and nothing is left over.
 SKIP: {
     my ($valgrind) = grep { -x } map { "$_/valgrind" } split /:/, $ENV{PATH};
-    skip 'valgrind is not installed: apt-get install valgrind', 1
+    skip 'valgrind is not installed: apt-get install valgrind', 2
         unless $valgrind;
     my $log = "$tmp/valgrind";
     my $status = do {
@@ -202,6 +232,7 @@ SKIP: {
             . " '$tmp/all.php' >'$tmp/out' 2>&1";
         $?;
     };
+    like slurp("$tmp/out"), qr/^destructor: get: 'late'$/m, 'the scripts ran to the end';
     is $status, 0, 'valgrind finds nothing' or diag slurp($log), slurp("$tmp/out");
 }
 
