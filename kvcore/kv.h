@@ -212,6 +212,7 @@ typedef struct kv_read {
     /* Private to kvcore. */
     uint64_t generation;
     uint64_t source;
+    uint64_t chain_bytes;
     uint32_t stored_bytes;
     uint32_t kind;
     uint32_t segment;
@@ -321,6 +322,121 @@ kv_result_t kv_deadline_set(kv_store_t *store, const void *key,
  * @return KV_OK, KV_BUSY (what was not reached is still there)
  */
 kv_result_t kv_store_flush(kv_store_t *store);
+
+/**
+ * Remove `key` if it still has the version that a kv_read_begin() told.
+ *
+ * With kv_read_copy() in between this takes a value out atomically: the
+ * version names one value of the key.
+ *
+ * @return KV_OK, KV_DIFFERENT (it has another version by now), KV_MISSING,
+ *         KV_BAD_KEY, KV_BUSY
+ */
+kv_result_t kv_key_delete_version(kv_store_t *store, const void *key,
+                                  size_t key_len, uint64_t version);
+
+/**
+ * Remove `key` if its value is `expected`.
+ *
+ * @return KV_OK, KV_DIFFERENT, KV_MISSING, KV_BAD_KEY, KV_BUSY, KV_NO_MEMORY
+ * Compares outside of the lock; O(value).
+ */
+kv_result_t kv_key_delete_equal(kv_store_t *store, const void *key,
+                                size_t key_len, const void *expected,
+                                size_t expected_len);
+
+/**
+ * Store `value` if the present value is `expected`; else as kv_value_set().
+ *
+ * @return KV_OK, KV_DIFFERENT, KV_MISSING, and what kv_value_set() returns
+ */
+kv_result_t kv_value_set_equal(kv_store_t *store, const void *key,
+                               size_t key_len, const void *expected,
+                               size_t expected_len, const void *value,
+                               size_t value_len, int64_t ttl_ms);
+
+/**
+ * Remove every key that begins with `prefix`, in short steps; a sequence of
+ * single-key removals.
+ *
+ * @param prefix_len  0 removes every key
+ * @param deleted     receives how many keys were removed
+ * @return KV_OK, KV_BUSY (what was not reached is still there)
+ * O(the index); holds a shard's lock for some 64 buckets at a time.
+ */
+kv_result_t kv_prefix_delete(kv_store_t *store, const void *prefix,
+                             size_t prefix_len, uint64_t *deleted);
+
+/* ------------------------------------------------------------------ */
+/* Waiting for a change                                                */
+
+/**
+ * Wait until the version of `key` exceeds `last_version`.
+ *
+ * Versions grow with every set, removal, counter change, expiry, eviction
+ * and flush of the key, not with kv_deadline_set().  An absent key has the
+ * version of the last removal from its bucket, at least 1, so that a wait
+ * for an absent key may return early though it is still absent.
+ *
+ * @param last_version  0: answer at once
+ * @param timeout_ms    0: do not wait
+ * @param version       receives the key's version, on KV_OK and KV_MISSING
+ * @param read          receives the value to copy, on KV_OK
+ * @return KV_OK       newer, and there
+ *         KV_MISSING  newer, and absent
+ *         KV_TIMEOUT  not newer within timeout_ms
+ *         KV_BAD_KEY
+ * Takes the shard's lock for an instant every 100 ms while it waits.
+ */
+kv_result_t kv_key_wait(kv_store_t *store, const void *key, size_t key_len,
+                        uint64_t last_version, uint64_t timeout_ms,
+                        uint64_t *version, kv_read_t *read);
+
+/* ------------------------------------------------------------------ */
+/* Enumerating                                                         */
+
+/** A step of an enumeration.  Plain memory; needs no release. */
+typedef struct kv_scan {
+    uint64_t cursor;       /* where the next step begins; 0: the end */
+    /* Private to kvcore. */
+    uint64_t end;
+    const void *prefix;
+    size_t prefix_len;
+    uint64_t bucket;
+    uint64_t chained;
+    uint32_t slot;
+    uint32_t depth;
+    uint64_t offset;
+    uint64_t generation;
+    uint32_t segment;
+    uint32_t key_len;
+} kv_scan_t;
+
+/**
+ * Begin a step of an enumeration of the keys that begin with `prefix`.
+ *
+ * A key that is there from the first step to the last is returned exactly
+ * once (twice only if it was removed and set again), others may be.
+ *
+ * @param cursor  0 begins; then scan->cursor of the step before
+ * @param prefix  stays the caller's; must live until the step ends
+ * @param slots   about how many index slots the step examines, at least 1
+ */
+void kv_scan_begin(kv_store_t *store, kv_scan_t *scan, uint64_t cursor,
+                   const void *prefix, size_t prefix_len, uint64_t slots);
+
+/**
+ * Find the step's next key.  Locks nothing.
+ * @return KV_OK (its length is in *key_len), KV_MISSING (the step is over;
+ *         scan->cursor tells where to go on)
+ */
+kv_result_t kv_scan_key(kv_store_t *store, kv_scan_t *scan, size_t *key_len);
+
+/**
+ * Copy that key to `key`, which has room for it.
+ * @return KV_OK, KV_RETRY (it moved: call kv_scan_key() again)
+ */
+kv_result_t kv_scan_copy(kv_store_t *store, kv_scan_t *scan, void *key);
 
 /* ------------------------------------------------------------------ */
 /* Looking at a store                                                  */

@@ -149,7 +149,7 @@ static bool key_is_before(const kv_store_t *store, kv_bucket_t *buckets,
             }
             uint64_t slot = ld_rlx(&bucket->slot[i]);
             unsigned char *there =
-                slot == 0 ? NULL : kv_slot_record(store, slot, &room);
+                kv_slot_live(slot) ? kv_slot_record(store, slot, &room) : NULL;
             if (there != NULL && kv_record_shape(there, room, &other) &&
                 other.key_len == shape->key_len &&
                 memcmp(key, there + other.head_bytes, other.key_len) == 0) {
@@ -169,7 +169,7 @@ static const char *check_slot(audit_t *audit, uint32_t shard,
     uint64_t room;
     kv_shape_t shape;
 
-    if (slot == 0) {
+    if (!kv_slot_live(slot)) {
         return NULL;
     }
     unsigned char *record = kv_slot_record(store, slot, &room);

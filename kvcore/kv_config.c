@@ -1,6 +1,6 @@
 /* kv_config.c - options as people write them. */
 
-#include "kv.h"
+#include "kv_compress.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -137,15 +137,43 @@ static kv_result_t set_eviction(kv_config_t *config, const char *value,
     return KV_INVALID;
 }
 
+/* "method" or "method:level". */
 static kv_result_t set_compression(kv_config_t *config, const char *value,
                                    char *error, size_t error_bytes)
 {
-    if (strcmp(value, "none") == 0) {
-        config->compression = KV_COMPRESS_NONE;
+    static const int level_max[] = { 0, 19, 9, 11 };
+    size_t name_bytes = strcspn(value, ":");
+
+    for (size_t i = 0; i < COUNT(compression_names); i++) {
+        long level = 0;
+        if (strlen(compression_names[i]) != name_bytes ||
+            strncmp(value, compression_names[i], name_bytes) != 0) {
+            continue;
+        }
+        if (!kv_compress_available((kv_compression_t)i)) {
+            snprintf(error, error_bytes,
+                     "compression=%s is not built in: use none or zstd, or "
+                     "build with its library", compression_names[i]);
+            return KV_INVALID;
+        }
+        if (value[name_bytes] == ':') {
+            char *end;
+            level = strtol(value + name_bytes + 1, &end, 10);
+            if (end == value + name_bytes + 1 || *end != '\0' || level < 1 ||
+                level > level_max[i]) {
+                snprintf(error, error_bytes,
+                         "compression=%s has no such level: %s takes 1 to %d",
+                         value, compression_names[i], level_max[i]);
+                return KV_INVALID;
+            }
+        }
+        config->compression = (kv_compression_t)i;
+        config->compression_level = (int)level;
         return KV_OK;
     }
     snprintf(error, error_bytes,
-             "compression=%s is not built in: use none", value);
+             "compression=%s is no method: use none, zstd, gzip or brotli",
+             value);
     return KV_INVALID;
 }
 

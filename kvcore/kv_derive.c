@@ -66,7 +66,7 @@ static void derive_bucket(kv_store_t *store, kv_shard_t *shard,
         uint64_t slot = ld_rlx(&bucket->slot[i]);
         uint64_t room;
         kv_shape_t shape;
-        if (slot == 0) {
+        if (!kv_slot_live(slot)) {
             continue;
         }
         unsigned char *record = kv_slot_record(store, slot, &room);

@@ -11,8 +11,19 @@
  *      dead: copying the same records again would leave it again;
  *   4. the policy chooses a segment and which of its records stay.
  *
- * Copying forward is capped at half a segment in step 4, so every eviction
- * frees at least the other half and the loop above it always gets on.
+ * allkeys-lru and volatile-lru approximate "least recently used" by S3-FIFO
+ * (Yang et al., SOSP 2023), over segments instead of single objects.  New
+ * keys go to a small queue of segments; what was read there at least twice
+ * by the time its segment is the oldest is copied to the main queue, the
+ * rest leaves ghosts in the index.  A key that is set again while its ghost
+ * is fresh goes to the main queue at once.  The main queue is a FIFO that
+ * copies forward what was read since, one frequency less.  Copying forward
+ * a live record *is* the reinsertion.
+ *
+ * Where everything is in use, copying forward gains nothing until the
+ * frequencies have fallen.  After LENIENT_ROUNDS such segments in one search
+ * at most half of a segment is copied, so each further one frees the other
+ * half and a writer's wait is bounded.
  */
 
 #include "kv_evict.h"
@@ -26,14 +37,23 @@
 #define BATCH 16u
 /* Segments searched for expired records in one go. */
 #define SWEEPS 2u
+/* The small queue's part of a shard's log segments: a tenth. */
+#define SMALL_PART 10u
+/* Read so often in the small queue a key goes to the main one. */
+#define SMALL_FREQUENCY 2u
+/* Segments that may be copied forward whole in one search for room. */
+#define LENIENT_ROUNDS 4u
 /* A shard with fewer log segments than this lives off the others. */
 #define OWN_SEGMENTS_MIN 3u
 
-typedef enum keep {
-    KEEP_ALL,        /* compaction */
-    KEEP_USED,       /* copy forward what was read since */
-    KEEP_PERMANENT,  /* and what has no deadline */
-    KEEP_NONE
+/* What of a segment is copied forward, and what becomes of the rest. */
+typedef struct keep {
+    bool all;             /* compaction */
+    bool permanent;       /* what has no deadline */
+    uint64_t frequency;   /* what was read so often at least; 0: nothing */
+    bool reset;           /* its frequency: to 0, else one less */
+    bool ghosts;          /* the rest leaves ghosts */
+    uint32_t max_bytes;   /* by frequency, at most */
 } keep_t;
 
 kv_result_t kv_shard_lock(kv_store_t *store, kv_shard_t *shard)
@@ -113,23 +133,33 @@ static bool copy_forward(kv_store_t *store, kv_shard_t *shard,
 }
 
 static void drop(kv_store_t *store, kv_shard_t *shard, const seen_t *seen,
-                 _Atomic uint64_t *slot, kv_count_t why)
+                 _Atomic uint64_t *slot, kv_count_t why, bool ghost)
 {
+    uint64_t leave = 0;
+
+    if (why == KV_COUNT_EVICTIONS) {
+        uint64_t evicted =
+            (ld_rlx(&shard->evicted) + 1) & KV_GHOST_AGE_MASK;
+        st_rlx(&shard->evicted, evicted);
+        if (ghost) {
+            leave = kv_hash_tag(seen->hash) << KV_TAG_SHIFT | KV_GHOST |
+                    evicted;
+        }
+    }
     kv_slot_clear(store, shard, kv_hash_home(store, seen->hash), slot,
-                  seen->record, &seen->shape);
+                  seen->record, &seen->shape, leave);
     kv_count(store, why, 1);
 }
 
 /* Clear or copy forward every live record of the segment, then recycle it.
  * false: a record that must stay found no room; what was done is done. */
 static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
-                          uint32_t segment, keep_t keep)
+                          uint32_t segment, const keep_t *keep)
 {
     seen_t batch[BATCH];
     uint32_t at = KV_SEGMENT_HEAD_BYTES;
     uint32_t end = segment_end(store, segment);
     uint32_t copied = 0;
-    uint32_t copied_max = store->geometry.segment_bytes / 2;
     int64_t now_ms = kv_now_ms();
     bool broken = false;
 
@@ -148,20 +178,21 @@ static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
             int64_t deadline_ms =
                 kv_record_deadline_ms(seen->record, seen->shape.flags);
             if (deadline_ms != 0 && deadline_ms <= now_ms) {
-                drop(store, shard, seen, slot, KV_COUNT_EXPIRATIONS);
+                drop(store, shard, seen, slot, KV_COUNT_EXPIRATIONS, false);
                 continue;
             }
-            uint64_t frequency = ld_rlx(slot) & KV_FREQUENCY_MASK;
-            bool must_stay = keep == KEEP_ALL ||
-                             (keep == KEEP_PERMANENT && deadline_ms == 0);
-            bool may_stay = (keep == KEEP_USED || keep == KEEP_PERMANENT) &&
-                            frequency != 0 &&
-                            copied + seen->shape.total_bytes <= copied_max;
+            uint64_t bits = ld_rlx(slot) & KV_FREQUENCY_MASK;
+            uint64_t frequency = bits >> KV_FREQUENCY_SHIFT;
+            bool must_stay =
+                keep->all || (keep->permanent && deadline_ms == 0);
+            bool may_stay =
+                keep->frequency != 0 && frequency >= keep->frequency &&
+                copied + seen->shape.total_bytes <= keep->max_bytes;
             if (must_stay || may_stay) {
-                if (keep != KEEP_ALL && frequency != 0) {
-                    frequency -= KV_FREQUENCY_ONE;
+                if (!keep->all && bits != 0) {
+                    bits = keep->reset ? 0 : bits - KV_FREQUENCY_ONE;
                 }
-                if (copy_forward(store, shard, seen, slot, frequency)) {
+                if (copy_forward(store, shard, seen, slot, bits)) {
                     copied += seen->shape.total_bytes;
                     continue;
                 }
@@ -169,7 +200,8 @@ static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
                     return false;
                 }
             }
-            drop(store, shard, seen, slot, KV_COUNT_EVICTIONS);
+            drop(store, shard, seen, slot, KV_COUNT_EVICTIONS,
+                 keep->ghosts);
         }
     }
     if (ld_rlx(&store->segment[segment].live_bytes) != 0) {
@@ -207,7 +239,7 @@ static void sweep_segment(kv_store_t *store, kv_shard_t *shard,
                 continue;
             }
             if (deadline_ms <= now_ms) {
-                drop(store, shard, seen, slot, KV_COUNT_EXPIRATIONS);
+                drop(store, shard, seen, slot, KV_COUNT_EXPIRATIONS, false);
             } else if (deadline_ms < next_ms) {
                 next_ms = deadline_ms;
             }
@@ -224,30 +256,31 @@ typedef struct choice {
     uint32_t overdue;      /* longest past a deadline */
     uint32_t deadest;      /* most dead bytes before write_off */
     uint32_t dead_bytes;
-    uint32_t oldest;       /* that the policy may evict from */
+    uint32_t oldest[KV_QUEUES]; /* that the policy may evict from */
     uint32_t closed;       /* segments that could be chosen */
 } choice_t;
 
 static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
                              choice_t *choice)
 {
-    uint64_t oldest_sequence = UINT64_MAX;
+    uint64_t oldest_sequence[KV_QUEUES] = { UINT64_MAX, UINT64_MAX };
     int64_t overdue_ms = kv_now_ms();
     bool volatile_only = store->config.eviction == KV_VOLATILE_LRU;
     uint32_t permanent_max = store->geometry.segment_bytes / 16 * 15;
     uint32_t at = ld_rlx(&shard->first);
 
     *choice = (choice_t){ KV_NO_SEGMENT, KV_NO_SEGMENT, KV_NO_SEGMENT,
-                          0, KV_NO_SEGMENT, 0 };
+                          0, { KV_NO_SEGMENT, KV_NO_SEGMENT }, 0 };
     for (uint32_t steps = 0; at != 0 && at <= store->segments &&
                              steps < store->segments; steps++) {
         uint32_t segment = at - 1;
         kv_segment_t *books = &store->segment[segment];
         at = ld_rlx(&books->next);
-        if (kv_word_state(ld_rlx(&store->words[segment])) ==
-            KV_STATE_LARGE) {
+        kv_state_t state = kv_word_state(ld_rlx(&store->words[segment]));
+        if (state == KV_STATE_LARGE) {
             continue;
         }
+        int queue = state == KV_STATE_MAIN ? KV_QUEUE_MAIN : KV_QUEUE_SMALL;
         if (ld_rlx(&books->min_deadline_ms) <= overdue_ms) {
             overdue_ms = ld_rlx(&books->min_deadline_ms);
             choice->overdue = segment;
@@ -267,12 +300,12 @@ static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
             choice->deadest = segment;
             choice->dead_bytes = dead;
         }
-        if (ld_rlx(&books->sequence) < oldest_sequence &&
+        if (ld_rlx(&books->sequence) < oldest_sequence[queue] &&
             (!volatile_only ||
              (ld_rlx(&books->permanent_bytes) <= permanent_max &&
               ld_rlx(&books->permanent_bytes) < live))) {
-            oldest_sequence = ld_rlx(&books->sequence);
-            choice->oldest = segment;
+            oldest_sequence[queue] = ld_rlx(&books->sequence);
+            choice->oldest[queue] = segment;
         }
     }
 }
@@ -359,7 +392,7 @@ static bool evict_large(kv_store_t *store, kv_shard_t *shard)
                                            seen->shape.flags) == 0)) {
                     continue;
                 }
-                drop(store, shard, seen, slot, KV_COUNT_EVICTIONS);
+                drop(store, shard, seen, slot, KV_COUNT_EVICTIONS, true);
                 return true;
             }
         }
@@ -378,12 +411,54 @@ void kv_evict_idle(kv_store_t *store, kv_shard_t *shard)
     }
 }
 
-/* Give at least one segment of the shard back to the pool. */
-static bool evict_one(kv_store_t *store, kv_shard_t *shard)
+/* S3-FIFO: from the small queue while it has more than its tenth, else from
+ * the main queue; from the other where the one has nothing to give. */
+static bool evict_by_age(kv_store_t *store, kv_shard_t *shard,
+                         const choice_t *choice, bool strict)
 {
+    uint32_t small = ld_rlx(&shard->count[KV_QUEUE_SMALL]);
+    uint32_t all = small + ld_rlx(&shard->count[KV_QUEUE_MAIN]);
     uint32_t segment_bytes = store->geometry.segment_bytes;
-    bool refuse = store->config.eviction == KV_NOEVICTION;
-    uint32_t compact_min = refuse ? segment_bytes / 20 : segment_bytes / 4;
+    int queue = small * SMALL_PART > all ? KV_QUEUE_SMALL : KV_QUEUE_MAIN;
+
+    if (choice->oldest[queue] == KV_NO_SEGMENT) {
+        queue = queue == KV_QUEUE_MAIN ? KV_QUEUE_SMALL : KV_QUEUE_MAIN;
+    }
+    if (choice->oldest[queue] == KV_NO_SEGMENT) {
+        return false;
+    }
+    keep_t keep = {
+        .permanent = store->config.eviction == KV_VOLATILE_LRU,
+        .frequency = queue == KV_QUEUE_SMALL ? SMALL_FREQUENCY : 1,
+        .reset = queue == KV_QUEUE_SMALL,
+        .ghosts = queue == KV_QUEUE_SMALL,
+        .max_bytes = strict ? segment_bytes / 2 : segment_bytes,
+    };
+    return empty_segment(store, shard, choice->oldest[queue], &keep);
+}
+
+static bool evict_at_random(kv_store_t *store, kv_shard_t *shard,
+                            const choice_t *choice)
+{
+    static const keep_t keep_nothing = { 0 };
+    if (choice->closed == 0) {
+        return false;
+    }
+    uint32_t segment = random_closed_segment(store, shard, choice->closed);
+    return segment != KV_NO_SEGMENT &&
+           empty_segment(store, shard, segment, &keep_nothing);
+}
+
+/* Empty one segment of the shard.  false: the policy allows none.  With
+ * `strict` at least half of it is evicted; else all of it may have been
+ * copied forward, so that nothing is gained yet but its frequencies fell. */
+static bool evict_one(kv_store_t *store, kv_shard_t *shard, bool strict)
+{
+    static const keep_t keep_all = { .all = true };
+    uint32_t segment_bytes = store->geometry.segment_bytes;
+    kv_eviction_t policy = store->config.eviction;
+    uint32_t compact_min =
+        policy == KV_NOEVICTION ? segment_bytes / 20 : segment_bytes / 4;
     choice_t choice;
 
     for (uint32_t sweeps = 0;; sweeps++) {
@@ -402,36 +477,17 @@ static bool evict_one(kv_store_t *store, kv_shard_t *shard)
             return true;
         }
     }
-    if (choice.deadest != KV_NO_SEGMENT &&
-        choice.dead_bytes >= compact_min &&
-        empty_segment(store, shard, choice.deadest, KEEP_ALL)) {
+    if (choice.deadest != KV_NO_SEGMENT && choice.dead_bytes >= compact_min &&
+        empty_segment(store, shard, choice.deadest, &keep_all)) {
         return true;
     }
-    switch (store->config.eviction) {
-    case KV_NOEVICTION:
+    if (policy == KV_NOEVICTION) {
         return false;
-    case KV_ALLKEYS_RANDOM:
-        choice.oldest = choice.closed == 0
-                            ? KV_NO_SEGMENT
-                            : random_closed_segment(store, shard,
-                                                    choice.closed);
-        if (choice.oldest != KV_NO_SEGMENT &&
-            empty_segment(store, shard, choice.oldest, KEEP_NONE)) {
-            return true;
-        }
-        break;
-    case KV_VOLATILE_LRU:
-        if (choice.oldest != KV_NO_SEGMENT &&
-            empty_segment(store, shard, choice.oldest, KEEP_PERMANENT)) {
-            return true;
-        }
-        break;
-    case KV_ALLKEYS_LRU:
-        if (choice.oldest != KV_NO_SEGMENT &&
-            empty_segment(store, shard, choice.oldest, KEEP_USED)) {
-            return true;
-        }
-        break;
+    }
+    if (policy == KV_ALLKEYS_RANDOM
+            ? evict_at_random(store, shard, &choice)
+            : evict_by_age(store, shard, &choice, strict)) {
+        return true;
     }
     return ld_rlx(&shard->large_count) != 0 && evict_large(store, shard);
 }
@@ -481,7 +537,7 @@ static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in)
             result = locked;
             continue;
         }
-        bool freed = evict_one(store, richest);
+        bool freed = evict_one(store, richest, true);
         kv_unlock(&richest->lock);
         if (freed) {
             return KV_OK;
@@ -508,7 +564,8 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
         }
         kv_large_reap(store);
         bool poor = log_segments(shard) < OWN_SEGMENTS_MIN;
-        if (!poor && evict_one(store, shard)) {
+        bool strict = round >= LENIENT_ROUNDS;
+        if (!poor && evict_one(store, shard, strict)) {
             continue;
         }
         kv_unlock(&shard->lock);
@@ -517,7 +574,7 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
         if (locked != KV_OK) {
             return KV_BUSY;
         }
-        if (result != KV_OK && !(poor && evict_one(store, shard))) {
+        if (result != KV_OK && !(poor && evict_one(store, shard, strict))) {
             return KV_NO_ROOM;
         }
     }
@@ -587,7 +644,7 @@ _Atomic uint64_t *kv_evict_from_chain(kv_store_t *store, kv_shard_t *shard,
     if (victim == NULL) {
         return NULL;
     }
-    kv_slot_clear(store, shard, home, victim, victim_record, &victim_shape);
+    kv_slot_clear(store, shard, home, victim, victim_record, &victim_shape, 0);
     kv_count(store, victim_rank == 0 ? KV_COUNT_EXPIRATIONS
                                      : KV_COUNT_EVICTIONS, 1);
     return victim;

@@ -11,6 +11,14 @@
 
 #include "kv_index.h"
 
+/** Was the key of this ghost evicted so recently that a store not much larger
+ * would still have it? */
+static inline bool kv_ghost_fresh(const kv_shard_t *shard, uint64_t ghost)
+{
+    uint64_t age = (ld_rlx(&shard->evicted) - ghost) & KV_GHOST_AGE_MASK;
+    return age <= ld_rlx(&shard->entries);
+}
+
 /**
  * See that the queue's open segment has room for a record of `bytes`.  The
  * caller holds the shard's lock and has found nothing yet: slots may change,

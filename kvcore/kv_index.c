@@ -4,6 +4,7 @@
 
 #include "kv_clock.h"
 #include "kv_large.h"
+#include "kv_wait.h"
 
 void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
                    size_t key_len, kv_place_t *place)
@@ -19,6 +20,7 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
     place->slot_value = 0;
     place->record = NULL;
     place->expired = false;
+    place->ghost = NULL;
     for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
          depth++) {
         for (uint32_t bits = kv_bucket_match(bucket, place->tag); bits != 0;
@@ -26,7 +28,8 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
             uint32_t i = (uint32_t)__builtin_ctz(bits);
             uint64_t slot = ld_rlx(&bucket->slot[i]);
             uint64_t room;
-            if (slot == 0) {
+            if (!kv_slot_live(slot)) {
+                place->ghost = slot == 0 ? place->ghost : &bucket->slot[i];
                 continue;
             }
             unsigned char *record = kv_slot_record(store, slot, &room);
@@ -92,15 +95,25 @@ _Atomic uint64_t *kv_chain_free_slot(kv_store_t *store, kv_shard_t *shard,
     kv_bucket_t *buckets =
         kv_shard_buckets(store, kv_shard_number(store, shard));
     kv_bucket_t *bucket = home;
+    _Atomic uint64_t *oldest = NULL;
+    uint64_t oldest_age = UINT64_MAX;
 
     for (uint32_t depth = 0; depth < KV_CHAIN_MAX; depth++) {
         for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
-            if (ld_rlx(&bucket->slot[i]) == 0) {
+            uint64_t slot = ld_rlx(&bucket->slot[i]);
+            if (slot == 0) {
                 return &bucket->slot[i];
+            }
+            if ((slot & KV_GHOST) && (slot & KV_GHOST_AGE_MASK) < oldest_age) {
+                oldest = &bucket->slot[i];
+                oldest_age = slot & KV_GHOST_AGE_MASK;
             }
         }
         uint64_t tail = ld_rlx(&bucket->tail);
         kv_bucket_t *next = kv_bucket_next(store, buckets, tail);
+        if (next == NULL && oldest != NULL) {
+            return oldest;
+        }
         if (next == NULL) {
             uint32_t link = overflow_claim(store, shard);
             if (link == 0 || depth + 1 == KV_CHAIN_MAX) {
@@ -135,9 +148,12 @@ void kv_chain_trim(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home)
             return;
         }
         for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
-            if (ld_rlx(&last->slot[i]) != 0) {
+            if (kv_slot_live(ld_rlx(&last->slot[i]))) {
                 return;
             }
+        }
+        for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
+            st_rlx(&last->slot[i], 0);
         }
         uint64_t tail = ld_rlx(&before->tail);
         st_rel(&before->tail, tail & ~UINT64_C(0xffff));
@@ -148,7 +164,7 @@ void kv_chain_trim(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home)
 
 void kv_slot_clear(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home,
                    _Atomic uint64_t *slot, void *record,
-                   const kv_shape_t *shape)
+                   const kv_shape_t *shape, uint64_t leave)
 {
     uint64_t version = kv_shard_next_version(shard);
     kv_large_t large;
@@ -158,7 +174,7 @@ void kv_slot_clear(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home,
     if (shape->flags & KV_FLAG_LARGE) {
         kv_record_large(record, shape, &large);
     }
-    st_rel(slot, 0);
+    st_rel(slot, leave);
 
     st_rlx(&shard->entries, ld_rlx(&shard->entries) - 1);
     kv_segment_remove_live(store, shard, record, shape->flags,
@@ -166,9 +182,10 @@ void kv_slot_clear(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home,
     if (shape->flags & KV_FLAG_LARGE) {
         kv_large_free(store, shard, &large);
     }
-    if (home->tail & 0xffff) {
+    if (ld_rlx(&home->tail) & 0xffff) {
         kv_chain_trim(store, shard, home);
     }
+    kv_wake(store, shard, home);
 }
 
 _Atomic uint64_t *kv_chain_slot_of(kv_store_t *store, uint64_t hash,

@@ -3,7 +3,8 @@
  *   shard  -> bucket -> overflow bucket -> ...
  *             7 slots   7 slots
  *
- *   slot:  {tag : 22, frequency : 2, offset in 8-byte units : 40}, or 0
+ *   slot:  {tag : 22, frequency : 2, 0 : 1, offset in 8-byte units : 39}
+ *   ghost: {tag : 22, 0 : 2, 1 : 1, when it was evicted : 39}, or 0
  *   tail:  {version of the last removal : 48, overflow bucket + 1 : 16}
  *
  * The index has its final size from the start; nothing is ever rehashed.  An
@@ -11,13 +12,18 @@
  * with the store's secret: low bits choose the shard, middle bits the bucket,
  * the top bits are the tag.
  *
+ * A ghost is what is left of a key that was evicted soon after it was set
+ * (kv_evict.c).  It counts as free: whoever needs a slot takes the oldest
+ * ghost of the chain when no slot is 0, and readers pass over it, as it
+ * leads outside of the segments.
+ *
  * I1  A live key is in exactly one slot, and stays in that slot as long as
  *     it lives: an update stores another offset into it.
- * I2  A slot that is not 0 points to a record that begins before its
+ * I2  A slot that is neither 0 nor a ghost points to a record that begins before its
  *     segment's write_off, in a log segment of the bucket's shard, whose key
  *     has the slot's tag, bucket and shard.
  * I3  An overflow bucket belongs to one chain at most.  It leaves a chain
- *     only as its last and when it is empty: a reader that is in it misses
+ *     only as its last and when it has no live key: a reader that is in it misses
  *     nothing.  The overflow map has its bit exactly then.
  * I4  A tail's version is no older than any removal from its chain: it is
  *     stored before the slot is cleared.
@@ -36,8 +42,10 @@
 #include <emmintrin.h>
 #endif
 
-#define KV_OFFSET_BITS KV_LAYOUT_OFFSET_BITS
-#define KV_OFFSET_MASK ((UINT64_C(1) << KV_OFFSET_BITS) - 1)
+#define KV_GHOST (UINT64_C(1) << KV_LAYOUT_OFFSET_BITS)
+#define KV_GHOST_AGE_MASK (KV_GHOST - 1)
+/* With the bit of ghosts, so that theirs are out of range. */
+#define KV_OFFSET_MASK (KV_GHOST | (KV_GHOST - 1))
 #define KV_FREQUENCY_SHIFT 40u
 #define KV_FREQUENCY_ONE (UINT64_C(1) << KV_FREQUENCY_SHIFT)
 #define KV_FREQUENCY_MASK (UINT64_C(3) << KV_FREQUENCY_SHIFT)
@@ -103,6 +111,11 @@ static inline uint64_t kv_slot_make(uint64_t tag, uint64_t frequency_bits,
     return tag << KV_TAG_SHIFT | frequency_bits | offset_bytes >> 3;
 }
 
+static inline bool kv_slot_live(uint64_t slot)
+{
+    return slot != 0 && (slot & KV_GHOST) == 0;
+}
+
 static inline uint64_t kv_slot_offset(uint64_t slot)
 {
     return (slot & KV_OFFSET_MASK) << 3;
@@ -124,12 +137,8 @@ static inline unsigned char *kv_slot_record(const kv_store_t *store,
     uint64_t inside = offset & (segment_bytes - 1);
 
     if (segment >= store->segments ||
-        inside > segment_bytes - KV_RECORD_HEAD_MAX_BYTES) {
-        /* The last bytes of a segment may hold a short record. */
-        if (segment >= store->segments ||
-            inside > segment_bytes - KV_RECORD_MIN_BYTES) {
-            return NULL;
-        }
+        inside > segment_bytes - KV_RECORD_MIN_BYTES) {
+        return NULL;
     }
     *room_bytes = segment_bytes - inside;
     return store->data + offset;
@@ -175,6 +184,7 @@ typedef struct kv_place {
     void *record;
     kv_shape_t shape;
     bool expired;              /* there, but past its deadline */
+    _Atomic uint64_t *ghost;   /* of this key, most likely, or NULL */
 } kv_place_t;
 
 /** Find `key` as the writer that holds its shard's lock. */
@@ -182,7 +192,8 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
                    size_t key_len, kv_place_t *place);
 
 /**
- * A free slot in the chain of `home`; takes an overflow bucket if need be.
+ * A free slot in the chain of `home`: an empty one, else the oldest ghost's,
+ * else one in an overflow bucket that is taken for it.
  * @return NULL: the chain is full and no overflow bucket is left
  */
 _Atomic uint64_t *kv_chain_free_slot(kv_store_t *store, kv_shard_t *shard,
@@ -200,10 +211,12 @@ static inline uint64_t kv_shard_next_version(kv_shard_t *shard)
  * Clear a slot: the removal of one key.  Stores the removal's version, then
  * clears, accounts, frees a large value's chunks and an emptied overflow
  * bucket.
+ *
+ * @param leave  what the slot holds afterwards: 0 or a ghost
  */
 void kv_slot_clear(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home,
                    _Atomic uint64_t *slot, void *record,
-                   const kv_shape_t *shape);
+                   const kv_shape_t *shape, uint64_t leave);
 
 /** Give back the chain's last buckets while they are empty. */
 void kv_chain_trim(kv_store_t *store, kv_shard_t *shard, kv_bucket_t *home);

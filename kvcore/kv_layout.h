@@ -35,8 +35,8 @@
 #define KV_BUCKET_SLOTS 7u
 #define KV_SHARDS_MAX 64u
 #define KV_OVERFLOW_MAX 65535u
-/* Offsets in slots: 2^40 units of 8 bytes. */
-#define KV_LAYOUT_OFFSET_BITS 40u
+/* Offsets in slots: 2^39 units of 8 bytes. */
+#define KV_LAYOUT_OFFSET_BITS 39u
 /* One index slot for each so many bytes of memory. */
 #define KV_BYTES_PER_SLOT 72u
 /* One overflow bucket for each so many buckets. */
@@ -111,6 +111,14 @@ typedef enum kv_queue {
     KV_QUEUES
 } kv_queue_t;
 
+/* Where those who wait for a key sleep; chosen by the key's hash. */
+#define KV_WATCHES 32u
+typedef struct kv_watch {
+    _Atomic int64_t until_ms;     /* somebody may sleep here until then */
+    _Atomic uint32_t sequence;    /* the futex; raised by every change */
+    uint32_t padding;
+} kv_watch_t;
+
 /* One shard.  Written under its lock only; all but lock, version and noted
  * is derived (kv_derive.c). */
 typedef struct kv_shard {
@@ -119,14 +127,17 @@ typedef struct kv_shard {
     _Atomic uint64_t noted;       /* the record whose counter is changing */
     _Atomic uint64_t entries;
     _Atomic uint64_t live_bytes;
-    _Atomic uint64_t sequence;    /* the newest segment's */
+    _Atomic int64_t watched_until_ms; /* somebody may wait for a key */
     _Atomic uint32_t open[KV_QUEUES];   /* segment + 1, or 0 */
+    _Atomic uint64_t evicted;     /* keys, as the clock of ghosts */
     _Alignas(KV_LINE_BYTES) _Atomic uint32_t first; /* own segments + 1 */
     _Atomic uint32_t count[KV_QUEUES];  /* of log segments */
     _Atomic uint32_t large_count;       /* of segments in chains */
     _Atomic uint32_t overflow_used;
     _Atomic uint32_t overflow_hint;
+    _Atomic uint64_t sequence;    /* the newest segment's */
     _Atomic uint64_t random;
+    kv_watch_t watch[KV_WATCHES];
 } kv_shard_t;
 
 /* Seven slots, and a tail: {version of the last removal : 48,

@@ -37,6 +37,8 @@
 #include "kv_index.h"
 #include "kv_large.h"
 #include "kv_number.h"
+#include "kv_compress.h"
+#include "kv_read.h"
 
 #define KV_INLINE inline __attribute__((always_inline))
 
@@ -46,6 +48,7 @@ typedef struct found {
     uint64_t generation;
     uint32_t segment;
     int64_t deadline_ms;   /* 0: none */
+    bool expired;
 } found_t;
 
 typedef enum look {
@@ -100,7 +103,7 @@ static KV_INLINE look_t look_at_slot(kv_store_t *store, _Atomic uint64_t *slot_a
     return same ? LOOK_FOUND : LOOK_OTHER;
 }
 
-/* Find the key; expired ones are not found. */
+/* Find the key, though it be expired. */
 static KV_INLINE bool find(kv_store_t *store, const void *key, size_t key_len,
                         found_t *found, bool touch)
 {
@@ -128,10 +131,8 @@ again:
             if (look == LOOK_AGAIN) {
                 goto again;
             }
-            if (found->deadline_ms != 0 &&
-                found->deadline_ms <= kv_now_ms()) {
-                return false;
-            }
+            found->expired = found->deadline_ms != 0 &&
+                             found->deadline_ms <= kv_now_ms();
             if (touch && store->count_frequency &&
                 (slot & KV_FREQUENCY_MASK) != KV_FREQUENCY_MASK) {
                 atomic_compare_exchange_strong_explicit(
@@ -158,6 +159,51 @@ static inline bool bad_key(size_t key_len)
     return key_len - 1 >= KV_KEY_MAX_BYTES;
 }
 
+/* Describe the record to the caller.  LOOK_OTHER: scribbled over. */
+static KV_INLINE look_t fill(kv_store_t *store, const found_t *found,
+                             kv_read_t *read)
+{
+    const kv_shape_t *shape = &found->shape;
+
+    read->version = store->epoch + shape->version;
+    read->generation = found->generation;
+    read->segment = found->segment;
+    read->kind = shape->flags;
+    read->key_len = shape->key_len;
+    read->stored_bytes = shape->stored_bytes;
+    read->source = (uint64_t)(found->record - store->data) +
+                   shape->head_bytes + shape->key_len;
+    read->value_bytes = shape->stored_bytes;
+    if (__builtin_expect((shape->flags & ~KV_FLAG_DEADLINE) == 0, 1)) {
+        return LOOK_FOUND;
+    }
+    if (shape->flags & KV_FLAG_COUNTER) {
+        read->value_bytes = kv_number_format(
+            (int64_t)ld_rlx(kv_record_counter(found->record, shape->flags)),
+            read->digits);
+    } else {
+        if (shape->flags & KV_FLAG_LARGE) {
+            kv_large_t large;
+            kv_record_large(found->record, shape, &large);
+            read->chain_bytes = large.total_bytes - shape->stored_bytes;
+            read->value_bytes = large.total_bytes;
+        }
+        if (shape->flags & KV_FLAG_RAW) {
+            read->value_bytes =
+                ld_rlx(kv_record_raw(found->record, shape->flags));
+        }
+    }
+    if (!still(store, found->segment, found->generation)) {
+        return LOOK_AGAIN;
+    }
+    if (read->value_bytes > kv_store_value_max(store) ||
+        ((shape->flags & KV_FLAG_LARGE) &&
+         read->chain_bytes > kv_store_value_max(store))) {
+        return LOOK_OTHER;
+    }
+    return LOOK_FOUND;
+}
+
 kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
                           kv_read_t *read)
 {
@@ -167,81 +213,107 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
         return KV_BAD_KEY;
     }
     for (;;) {
-        if (!find(store, key, key_len, &found, true)) {
+        if (!find(store, key, key_len, &found, true) ||
+            found.expired) {
             kv_count(store, KV_COUNT_MISSES, 1);
             return KV_MISSING;
         }
-        const kv_shape_t *shape = &found.shape;
-        read->version = store->epoch + shape->version;
-        read->generation = found.generation;
-        read->segment = found.segment;
-        read->kind = shape->flags;
-        read->key_len = shape->key_len;
-        read->stored_bytes = shape->stored_bytes;
-        read->source = (uint64_t)(found.record - store->data) +
-                       shape->head_bytes + shape->key_len;
-        read->value_bytes = shape->stored_bytes;
-        if (__builtin_expect((shape->flags & ~KV_FLAG_DEADLINE) != 0, 0)) {
-            if (shape->flags & KV_FLAG_COUNTER) {
-                read->value_bytes = kv_number_format(
-                    (int64_t)ld_rlx(kv_record_counter(found.record,
-                                                      shape->flags)),
-                    read->digits);
-            } else if (shape->flags & KV_FLAG_LARGE) {
-                kv_large_t large;
-                kv_record_large(found.record, shape, &large);
-                read->value_bytes = large.total_bytes;
-            }
-            if (!still(store, found.segment, found.generation)) {
-                continue;
-            }
-            if (read->value_bytes > kv_store_value_max(store) ||
-                ((shape->flags & KV_FLAG_LARGE) &&
-                 read->value_bytes < shape->stored_bytes)) {
-                return KV_MISSING; /* scribbled */
-            }
+        look_t look = fill(store, &found, read);
+        if (__builtin_expect(look == LOOK_FOUND, 1)) {
+            kv_count(store, KV_COUNT_HITS, 1);
+            return KV_OK;
         }
-        kv_count(store, KV_COUNT_HITS, 1);
-        return KV_OK;
+        if (look == LOOK_OTHER) {
+            return KV_MISSING;
+        }
     }
 }
 
-static kv_result_t read_large(kv_store_t *store, const kv_read_t *read,
-                              unsigned char *value)
+kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
+                         kv_read_t *read, kv_peek_t *peek)
 {
-    kv_shape_t shape = { .head_bytes = 24 };
-    kv_large_t large;
-    uint64_t source = read->source;
+    found_t found;
+    uint64_t hash = kv_hash(store, key, key_len);
+    kv_bucket_t *home = kv_hash_home(store, hash);
 
-    kv_record_large(store->data + source - read->key_len - 24, &shape, &large);
-    if (!still(store, read->segment, read->generation)) {
-        return KV_RETRY;
+    for (;;) {
+        /* The tail before the slots: whatever is set after the slots were
+         * searched is newer than this. */
+        uint64_t tail = ld_acq(&home->tail);
+        if (!find(store, key, key_len, &found, false)) {
+            peek->version = store->epoch + (tail >> 16);
+            peek->deadline_ms = 0;
+            peek->expired = false;
+            return KV_MISSING;
+        }
+        peek->version = store->epoch + found.shape.version;
+        peek->deadline_ms = found.deadline_ms;
+        peek->expired = found.expired;
+        look_t look = fill(store, &found, read);
+        if (look == LOOK_FOUND) {
+            return found.expired ? KV_MISSING : KV_OK;
+        }
+        if (look == LOOK_OTHER) {
+            peek->expired = false;
+            return KV_MISSING;
+        }
     }
-    uint64_t chain_bytes = read->value_bytes - read->stored_bytes;
-    kv_result_t result = kv_large_read(store, &large, chain_bytes, value);
+}
+
+/* The stored bytes, plain or compressed. */
+static KV_INLINE kv_result_t copy_stored(kv_store_t *store,
+                                         const kv_read_t *read,
+                                         unsigned char *to)
+{
+    kv_result_t result = KV_OK;
+
+    if (__builtin_expect((read->kind & KV_FLAG_LARGE) != 0, 0)) {
+        const kv_shape_t shape = { .head_bytes = 24 };
+        kv_large_t large;
+        kv_record_large(store->data + read->source - read->key_len - 24,
+                        &shape, &large);
+        if (!still(store, read->segment, read->generation)) {
+            return KV_RETRY;
+        }
+        result = kv_large_read(store, &large, read->chain_bytes, to);
+        to += read->chain_bytes;
+    }
     if (result == KV_OK) {
-        kv_copy(value + chain_bytes, store->data + source,
-                read->stored_bytes);
+        kv_copy(to, store->data + read->source, read->stored_bytes);
     }
-    return result;
+    return still(store, read->segment, read->generation) ? result : KV_RETRY;
+}
+
+static kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
+                                   void *value)
+{
+    size_t bytes = read->stored_bytes;
+    if (read->kind & KV_FLAG_LARGE) {
+        bytes += read->chain_bytes;
+    }
+    unsigned char *packed = kv_scratch(store, bytes);
+    if (packed == NULL) {
+        return KV_NO_MEMORY;
+    }
+    kv_result_t result = copy_stored(store, read, packed);
+    if (result != KV_OK) {
+        return result;
+    }
+    return kv_decompress(store, read->kind >> KV_FLAG_METHOD_SHIFT & 3,
+                         packed, bytes, value, read->value_bytes);
 }
 
 kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read, void *value)
 {
+    if (__builtin_expect((read->kind & (KV_FLAG_COUNTER | KV_FLAG_RAW)) == 0,
+                         1)) {
+        return copy_stored(store, read, value);
+    }
     if (read->kind & KV_FLAG_COUNTER) {
         memcpy(value, read->digits, read->value_bytes);
         return KV_OK;
     }
-    kv_result_t result = KV_OK;
-    if (__builtin_expect((read->kind & KV_FLAG_LARGE) != 0, 0)) {
-        result = read_large(store, read, value);
-    } else {
-        kv_copy(value, store->data + read->source, read->stored_bytes);
-    }
-    if (!still(store, read->segment, read->generation)) {
-        return KV_RETRY;
-    }
-    return result;
+    return copy_compressed(store, read, value);
 }
 
 kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len)
@@ -251,7 +323,8 @@ kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len)
     if (bad_key(key_len)) {
         return KV_BAD_KEY;
     }
-    return find(store, key, key_len, &found, false) ? KV_OK : KV_MISSING;
+    return find(store, key, key_len, &found, false) && !found.expired
+               ? KV_OK : KV_MISSING;
 }
 
 kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
@@ -262,7 +335,7 @@ kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
     if (bad_key(key_len)) {
         return KV_BAD_KEY;
     }
-    if (!find(store, key, key_len, &found, false)) {
+    if (!find(store, key, key_len, &found, false) || found.expired) {
         return KV_MISSING;
     }
     if (found.deadline_ms == 0) {

@@ -1,5 +1,6 @@
 /* kv_store.c - making a store, attaching to it, looking at it. */
 
+#include "kv_compress.h"
 #include "kv_large.h"
 #include "kv_lock.h"
 
@@ -77,6 +78,9 @@ kv_result_t kv_store_create(void *memory, size_t size_bytes,
     if (config == NULL) {
         kv_config_init(&defaults);
         config = &defaults;
+    }
+    if (!kv_compress_available(config->compression)) {
+        return KV_INVALID;
     }
     kv_result_t result = kv_geometry_make(size_bytes, config, &geometry);
     if (result != KV_OK) {

@@ -14,10 +14,15 @@
  */
 
 #include "kv_clock.h"
+#include "kv_compress.h"
 #include "kv_evict.h"
 #include "kv_large.h"
 #include "kv_lock.h"
 #include "kv_number.h"
+#include "kv_read.h"
+#include "kv_wait.h"
+
+#include <stdlib.h>
 
 static inline kv_shard_t *shard_of(kv_store_t *store, uint64_t hash)
 {
@@ -98,6 +103,7 @@ static kv_result_t publish(kv_store_t *store, kv_place_t *place,
     if (had_large) {
         kv_large_free(store, shard, &old_large);
     }
+    kv_wake(store, shard, place->home);
     return KV_OK;
 }
 
@@ -106,6 +112,9 @@ static _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
 {
     if (place->slot != NULL) {
         return place->slot;
+    }
+    if (place->ghost != NULL) {
+        return place->ghost;
     }
     _Atomic uint64_t *slot =
         kv_chain_free_slot(store, place->shard, place->home);
@@ -121,23 +130,53 @@ static _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
 typedef struct change {
     uint32_t flags;
     int64_t deadline_ms;       /* if DEADLINE */
+    uint64_t raw_bytes;        /* if RAW */
     const void *stored;
     size_t stored_bytes;       /* in the record */
     const kv_build_t *build;   /* if LARGE */
 } change_t;
 
-/* Append and fill a record.  There is room. */
-static unsigned char *write_record(kv_store_t *store, kv_shard_t *shard,
+/* The queue for the key's new record: the one it is in, and the main one for
+ * a key that was evicted not long ago and is wanted again. */
+static kv_queue_t queue_for(kv_store_t *store, const kv_place_t *place,
+                            uint64_t bytes)
+{
+    kv_shard_t *shard = place->shard;
+    bool main_queue;
+
+    if (place->slot != NULL) {
+        uint64_t word =
+            ld_rlx(&store->words[kv_segment_of(store, place->record)]);
+        main_queue = kv_word_state(word) == KV_STATE_MAIN;
+    } else {
+        main_queue = place->ghost != NULL &&
+                     kv_ghost_fresh(shard, ld_rlx(place->ghost));
+    }
+    return main_queue &&
+                   (kv_segment_has_room(store, shard, KV_QUEUE_MAIN, bytes) ||
+                    kv_segment_open(store, shard, KV_QUEUE_MAIN, false))
+               ? KV_QUEUE_MAIN : KV_QUEUE_SMALL;
+}
+
+/* Append and fill a record.  There is room in the small queue. */
+static unsigned char *write_record(kv_store_t *store, const kv_place_t *place,
                                    const void *key, size_t key_len,
                                    const change_t *change)
 {
+    kv_queue_t queue =
+        queue_for(store, place,
+                  kv_record_bytes(change->flags, key_len,
+                                  change->stored_bytes));
     unsigned char *record =
-        kv_record_append(store, shard, KV_QUEUE_SMALL, change->flags, key_len,
+        kv_record_append(store, place->shard, queue, change->flags, key_len,
                          change->stored_bytes);
     uint32_t head = kv_flags_head_bytes(change->flags);
 
     if (change->flags & KV_FLAG_DEADLINE) {
         st_rlx(kv_record_deadline(record), (uint64_t)change->deadline_ms);
+    }
+    if (change->flags & KV_FLAG_RAW) {
+        st_rlx(kv_record_raw(record, change->flags), change->raw_bytes);
     }
     if (change->flags & KV_FLAG_LARGE) {
         const kv_large_t *large = &change->build->large;
@@ -153,7 +192,7 @@ static unsigned char *write_record(kv_store_t *store, kv_shard_t *shard,
 static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
                               const void *key, size_t key_len,
                               change_t *change, int64_t ttl_ms,
-                              kv_set_when_t when)
+                              kv_set_when_t when, uint64_t version)
 {
     kv_place_t place;
 
@@ -165,6 +204,9 @@ static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
     if (when == KV_SET_IF_PRESENT && !present) {
         return KV_MISSING;
     }
+    if (version != 0 && place.shape.version + store->epoch != version) {
+        return KV_DIFFERENT;
+    }
     if (ttl_ms == KV_KEEP_TTL) {
         change->deadline_ms =
             present ? kv_record_deadline_ms(place.record, place.shape.flags)
@@ -174,7 +216,7 @@ static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
     if (slot == NULL) {
         return KV_NO_ROOM;
     }
-    void *record = write_record(store, place.shard, key, key_len, change);
+    void *record = write_record(store, &place, key, key_len, change);
     if (change->flags & KV_FLAG_LARGE) {
         kv_large_adopt(store, place.shard, change->build);
     }
@@ -187,7 +229,7 @@ static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
 
 static kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
                              size_t key_len, change_t *change, int64_t ttl_ms,
-                             kv_set_when_t when)
+                             kv_set_when_t when, uint64_t version)
 {
     kv_build_t build;
     kv_shard_t *shard = shard_of(store, hash);
@@ -217,7 +259,8 @@ static kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
                             kv_record_bytes(change->flags, key_len,
                                             build.rest_bytes));
     if (result == KV_OK) {
-        result = set_locked(store, hash, key, key_len, change, ttl_ms, when);
+        result = set_locked(store, hash, key, key_len, change, ttl_ms, when,
+                            version);
         kv_unlock(&shard->lock);
         if (result == KV_OK) {
             kv_large_done(store);
@@ -238,9 +281,11 @@ static bool is_large(const kv_store_t *store, uint64_t record_bytes,
             record_bytes > segment_bytes - KV_SEGMENT_HEAD_BYTES);
 }
 
-kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
-                         const void *value, size_t value_len, int64_t ttl_ms,
-                         kv_set_when_t when)
+/* kv_value_set(); with `version` not 0 only if the key has that version. */
+static kv_result_t set_value(kv_store_t *store, const void *key,
+                             size_t key_len, const void *value,
+                             size_t value_len, int64_t ttl_ms,
+                             kv_set_when_t when, uint64_t version)
 {
     kv_result_t result = check_key(store, key_len);
     if (result != KV_OK) {
@@ -249,28 +294,57 @@ kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
     if (value_len > kv_store_value_max(store)) {
         return KV_TOO_LARGE;
     }
-    change_t change = { 0, 0, value, value_len, NULL };
+    change_t change = { 0, 0, 0, value, value_len, NULL };
     if (ttl_ms > 0) {
         change.flags = KV_FLAG_DEADLINE;
         change.deadline_ms = kv_deadline_after(ttl_ms);
     } else if (ttl_ms == KV_KEEP_TTL) {
         change.flags = KV_FLAG_DEADLINE;
     }
+    if (__builtin_expect(store->config.compression != KV_COMPRESS_NONE, 0)) {
+        const void *packed;
+        size_t bytes = kv_compress(store, value, value_len, &packed);
+        if (bytes != 0) {
+            change.flags |= KV_FLAG_RAW | (uint32_t)store->config.compression
+                                              << KV_FLAG_METHOD_SHIFT;
+            change.raw_bytes = value_len;
+            change.stored = packed;
+            change.stored_bytes = bytes;
+        }
+    }
     uint64_t hash = kv_hash(store, key, key_len);
-    uint64_t bytes = kv_record_bytes(change.flags, key_len, value_len);
-    if (is_large(store, bytes, value_len)) {
-        return set_large(store, hash, key, key_len, &change, ttl_ms, when);
+    uint64_t bytes =
+        kv_record_bytes(change.flags, key_len, change.stored_bytes);
+    if (is_large(store, bytes, change.stored_bytes)) {
+        return set_large(store, hash, key, key_len, &change, ttl_ms, when,
+                         version);
     }
     kv_shard_t *shard = shard_of(store, hash);
     result = lock_with_room(store, shard, bytes);
     if (result == KV_OK) {
-        result = set_locked(store, hash, key, key_len, &change, ttl_ms, when);
+        result = set_locked(store, hash, key, key_len, &change, ttl_ms, when,
+                            version);
         kv_unlock(&shard->lock);
     }
     return result;
 }
 
-kv_result_t kv_key_delete(kv_store_t *store, const void *key, size_t key_len)
+kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
+                         const void *value, size_t value_len, int64_t ttl_ms,
+                         kv_set_when_t when)
+{
+    return set_value(store, key, key_len, value, value_len, ttl_ms, when, 0);
+}
+
+typedef enum remove {
+    REMOVE_LIVE,
+    REMOVE_VERSION,   /* only of this version */
+    REMOVE_EXPIRED    /* only if it has expired */
+} remove_t;
+
+static kv_result_t remove_key(kv_store_t *store, const void *key,
+                              size_t key_len, remove_t which,
+                              uint64_t version)
 {
     kv_place_t place;
     kv_result_t result = check_key(store, key_len);
@@ -287,18 +361,113 @@ kv_result_t kv_key_delete(kv_store_t *store, const void *key, size_t key_len)
     kv_place_find(store, hash, key, key_len, &place);
     if (place.slot == NULL) {
         result = KV_MISSING;
+    } else if (place.expired) {
+        result = KV_MISSING;
+        kv_count(store, KV_COUNT_EXPIRATIONS, 1);
+    } else if (which == REMOVE_EXPIRED ||
+               (which == REMOVE_VERSION &&
+                place.shape.version + store->epoch != version)) {
+        result = KV_DIFFERENT;
     } else {
-        if (place.expired) {
-            result = KV_MISSING;
-            kv_count(store, KV_COUNT_EXPIRATIONS, 1);
-        } else {
-            kv_count(store, KV_COUNT_DELETES, 1);
-        }
+        kv_count(store, KV_COUNT_DELETES, 1);
+    }
+    if (place.slot != NULL && result != KV_DIFFERENT) {
         kv_slot_clear(store, shard, place.home, place.slot, place.record,
-                      &place.shape);
+                      &place.shape, 0);
     }
     kv_unlock(&shard->lock);
     return result;
+}
+
+kv_result_t kv_key_delete(kv_store_t *store, const void *key, size_t key_len)
+{
+    return remove_key(store, key, key_len, REMOVE_LIVE, 0);
+}
+
+kv_result_t kv_key_delete_version(kv_store_t *store, const void *key,
+                                  size_t key_len, uint64_t version)
+{
+    return remove_key(store, key, key_len, REMOVE_VERSION, version);
+}
+
+void kv_key_remove_expired(kv_store_t *store, const void *key, size_t key_len)
+{
+    (void)remove_key(store, key, key_len, REMOVE_EXPIRED, 0);
+}
+
+/* Is the value `expected`?  Its version, if so. */
+static kv_result_t read_equal(kv_store_t *store, const void *key,
+                              size_t key_len, const void *expected,
+                              size_t expected_len, uint64_t *version)
+{
+    kv_result_t result;
+
+    do {
+        kv_read_t read;
+        char small[256];
+        void *value = small;
+        result = kv_read_begin(store, key, key_len, &read);
+        if (result != KV_OK) {
+            return result;
+        }
+        if (read.value_bytes != expected_len) {
+            return KV_DIFFERENT;
+        }
+        /* Not the scratch buffer, which unpacking uses. */
+        if (expected_len > sizeof(small)) {
+            value = malloc(expected_len);
+            if (value == NULL) {
+                return KV_NO_MEMORY;
+            }
+        }
+        result = kv_read_copy(store, &read, value);
+        if (result == KV_OK && memcmp(value, expected, expected_len) != 0) {
+            result = KV_DIFFERENT;
+        }
+        if (value != small) {
+            free(value);
+        }
+        *version = read.version;
+    } while (result == KV_RETRY);
+    return result;
+}
+
+kv_result_t kv_key_delete_equal(kv_store_t *store, const void *key,
+                                size_t key_len, const void *expected,
+                                size_t expected_len)
+{
+    for (;;) {
+        uint64_t version;
+        kv_result_t result = read_equal(store, key, key_len, expected,
+                                        expected_len, &version);
+        if (result == KV_OK) {
+            result = kv_key_delete_version(store, key, key_len, version);
+            if (result == KV_DIFFERENT) {
+                continue; /* changed since: compare anew */
+            }
+        }
+        return result;
+    }
+}
+
+kv_result_t kv_value_set_equal(kv_store_t *store, const void *key,
+                               size_t key_len, const void *expected,
+                               size_t expected_len, const void *value,
+                               size_t value_len, int64_t ttl_ms)
+{
+    for (;;) {
+        uint64_t version;
+        kv_result_t result = read_equal(store, key, key_len, expected,
+                                        expected_len, &version);
+        if (result == KV_OK) {
+            result = set_value(store, key, key_len, value, value_len, ttl_ms,
+                               KV_SET_IF_PRESENT, version);
+            if (result == KV_DIFFERENT) {
+                continue;
+            }
+        }
+        return result;
+    }
 }
 
 /* Add in place: the record is a counter already. */
@@ -320,6 +489,7 @@ static kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
     st_rel(kv_record_word(place->record, 0),
            version << 16 | place->shape.key_len);
     st_rel(&shard->noted, 0);
+    kv_wake(store, shard, place->home);
     *sum = next;
     return KV_OK;
 }
@@ -354,11 +524,11 @@ static kv_result_t add_locked(kv_store_t *store, uint64_t hash,
     if (slot == NULL) {
         return KV_NO_ROOM;
     }
-    change_t change = { KV_FLAG_COUNTER, deadline_ms, "", 0, NULL };
+    change_t change = { KV_FLAG_COUNTER, deadline_ms, 0, "", 0, NULL };
     if (deadline_ms != 0) {
         change.flags |= KV_FLAG_DEADLINE;
     }
-    void *record = write_record(store, place.shard, key, key_len, &change);
+    void *record = write_record(store, &place, key, key_len, &change);
     st_rlx(kv_record_counter(record, change.flags), (uint64_t)next);
     *sum = next;
     return publish(store, &place, slot, record, change.flags,
@@ -466,74 +636,4 @@ kv_result_t kv_deadline_set(kv_store_t *store, const void *key, size_t key_len,
     }
     kv_unlock(&shard->lock);
     return result;
-}
-
-/* Remove what is in `count` buckets from `first` on; the lock is held. */
-static void flush_buckets(kv_store_t *store, kv_shard_t *shard, uint32_t first,
-                          uint32_t count)
-{
-    kv_bucket_t *buckets =
-        kv_shard_buckets(store, kv_shard_number(store, shard));
-
-    for (uint32_t i = first; i < first + count; i++) {
-        for (;;) {
-            /* From the chain's last bucket backwards, as clearing trims. */
-            kv_bucket_t *bucket = &buckets[i];
-            kv_bucket_t *next;
-            uint32_t depth = 0;
-            while ((next = kv_bucket_next(store, buckets,
-                                          ld_rlx(&bucket->tail))) != NULL &&
-                   depth++ < KV_CHAIN_MAX) {
-                bucket = next;
-            }
-            for (uint32_t j = 0; j < KV_BUCKET_SLOTS; j++) {
-                uint64_t slot = ld_rlx(&bucket->slot[j]);
-                uint64_t room;
-                kv_shape_t shape;
-                if (slot == 0) {
-                    continue;
-                }
-                void *record = kv_slot_record(store, slot, &room);
-                if (record == NULL ||
-                    !kv_record_shape(record, room, &shape)) {
-                    continue;
-                }
-                kv_slot_clear(store, shard, &buckets[i], &bucket->slot[j],
-                              record, &shape);
-            }
-            if (bucket == &buckets[i]) {
-                break;
-            }
-            kv_chain_trim(store, shard, &buckets[i]);
-            bool emptied = true;
-            for (uint32_t j = 0; j < KV_BUCKET_SLOTS; j++) {
-                emptied = emptied && ld_rlx(&bucket->slot[j]) == 0;
-            }
-            if (!emptied) {
-                break; /* scribbled: cannot be cleared */
-            }
-        }
-    }
-}
-
-kv_result_t kv_store_flush(kv_store_t *store)
-{
-    const uint32_t batch = 1024;
-
-    for (uint32_t s = 0; s < store->geometry.shards; s++) {
-        kv_shard_t *shard = &store->shards[s];
-        for (uint32_t at = 0; at < store->buckets; at += batch) {
-            kv_result_t result = kv_shard_lock(store, shard);
-            if (result != KV_OK) {
-                return result;
-            }
-            uint32_t left = store->buckets - at;
-            flush_buckets(store, shard, at, left < batch ? left : batch);
-            if (left <= batch) {
-                kv_evict_idle(store, shard);
-            }
-            kv_unlock(&shard->lock);
-        }
-    }
-    return KV_OK;
 }
