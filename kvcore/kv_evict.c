@@ -555,6 +555,9 @@ static uint32_t log_segments(const kv_shard_t *shard)
 kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
                                 kv_queue_t queue, uint64_t bytes)
 {
+    if (bytes > store->geometry.segment_bytes - KV_SEGMENT_HEAD_BYTES) {
+        return KV_NO_ROOM;
+    }
     /* Others may take what is freed here, so more than one round can be
      * needed; every round frees a segment. */
     for (uint32_t round = 0; round < store->segments + 16; round++) {

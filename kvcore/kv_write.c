@@ -271,14 +271,15 @@ static kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
     return result;
 }
 
-/* A long key alone does not make a record large. */
+/* A long key alone does not make a record large; what would leave no room
+ * for a deadline's word in its segment (kv_deadline_set) does. */
 static bool is_large(const kv_store_t *store, uint64_t record_bytes,
                      size_t value_len)
 {
     uint32_t segment_bytes = store->geometry.segment_bytes;
     return record_bytes > store->large_record_bytes &&
            (value_len >= segment_bytes / 32 ||
-            record_bytes > segment_bytes - KV_SEGMENT_HEAD_BYTES);
+            record_bytes + 8 > segment_bytes - KV_SEGMENT_HEAD_BYTES);
 }
 
 /* kv_value_set(); with `version` not 0 only if the key has that version. */
