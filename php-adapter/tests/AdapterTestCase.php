@@ -206,7 +206,7 @@ abstract class AdapterTestCase extends TestCase
         self::assertFalse($pool->clear());
         self::assertFalse($pool->deleteItem('key'));
         self::assertSame('computed', $pool->get('key', static fn(): string => 'computed'));
-        self::assertSame(['warning'], array_values(array_unique($this->logger->levels())));
+        self::assertContains('warning', $this->logger->levels());
         self::assertStringContainsString('the store is gone', $this->logger->messages());
     }
 

@@ -11,14 +11,14 @@ use warnings;
 use Exporter qw(import);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
-use IO::Select;
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
+use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
     free_port request connection exchange together json children
-    server_user can_load);
+    server_user can_load projects report);
 
 my $owner = $$;
 my @parents;
@@ -246,6 +246,37 @@ sub json {
         $value{$1} = defined $2 ? $2 : defined $3 ? $3 : $4 eq 'true' ? 1 : 0;
     }
     return \%value;
+}
+
+# The projects that php-adapter/tests/install has made, by their versions.
+sub projects {
+    my @found = map { m{/(symfony-[\d.]+)/stamp\z} } glob "$build/t/symfony/symfony-*/stamp";
+    die "The packages of the adapter's tests are missing. "
+        . "Run $src/php-adapter/tests/install $build first; ./dev check does.\n"
+        if !@found;
+    return @found;
+}
+
+# One test for each class in JUnit's XML; returns how many of all its tests
+# are of the PSR-6 and PSR-16 suites.
+sub report {
+    my ($name, $xml) = @_;
+    my $builder = Test::More->builder;
+    my $psr = 0;
+    while ($xml =~ m{<testsuite name="([\w\\]+)" file="[^"]*"([^>]*)>}g) {
+        my ($class, $counts) = ($1, $2);
+        my %n = $counts =~ /(\w+)="(\d+)"/g;
+        my $bad = grep { $n{$_} // 0 } qw(errors failures warnings skipped);
+        $builder->ok(!$bad && $n{tests}, "$name: $class, $n{tests} tests");
+        $builder->diag($counts) if $bad;
+        $psr += $n{tests} if $class =~ /\\Psr(?:6|16)Test\z/;
+    }
+    if ($xml =~ /<(?:failure|error|skipped)\b/) {
+        while ($xml =~ m{(<testcase [^>]*[^/]>.*?</testcase>)}gs) {
+            $builder->diag(substr $1, 0, 2000);
+        }
+    }
+    return $psr;
 }
 
 END {

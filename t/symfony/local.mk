@@ -1,0 +1,11 @@
+# The adapter and the demo, on the packages of php-adapter/tests/install.
+
+EXTRA_DIST += t/symfony/Site.pm t/symfony/suite.php
+dist_check_SCRIPTS += t/symfony/demo.t t/symfony/phpstan.t \
+	t/symfony/suites-apache.t t/symfony/suites-cli.t
+if HAVE_PHP
+TESTS += t/symfony/phpstan.t t/symfony/suites-cli.t
+endif
+if HAVE_APACHE
+TESTS += t/symfony/demo.t t/symfony/suites-apache.t
+endif
