@@ -3,7 +3,12 @@
 
 KVT_NAMES = \
 	t/kvcore/kv_config_test \
-	t/kvcore/kv_number_test
+	t/kvcore/kv_expiry_test \
+	t/kvcore/kv_layout_test \
+	t/kvcore/kv_number_test \
+	t/kvcore/kv_read_test \
+	t/kvcore/kv_store_test \
+	t/kvcore/kv_write_test
 
 if HAVE_CHECK
 check_PROGRAMS += $(KVT_NAMES)
@@ -15,7 +20,7 @@ KVT_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/kvcore
 KVT_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS) $(CHECK_CFLAGS)
 KVT_LIBS = t/kvcore/libkvt.la kvcore/libkvcore.la $(CHECK_LIBS)
 # In programs that contain kvt_clock.c.
-KVT_CLOCK_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
+KVT_CLOCK_LINK = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 
 t_kvcore_libkvt_la_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_libkvt_la_CFLAGS = $(KVT_CFLAGS)
@@ -25,6 +30,28 @@ t_kvcore_kv_config_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_config_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_config_test_LDADD = $(KVT_LIBS)
 
+t_kvcore_kv_expiry_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_expiry_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_expiry_test_LDFLAGS = $(KVT_CLOCK_LINK)
+t_kvcore_kv_expiry_test_SOURCES = t/kvcore/kv_expiry_test.c t/kvcore/kvt_clock.c
+t_kvcore_kv_expiry_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_layout_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_layout_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_layout_test_LDADD = $(KVT_LIBS)
+
 t_kvcore_kv_number_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_number_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_number_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_read_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_read_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_read_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_store_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_store_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_store_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_write_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_write_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_write_test_LDADD = $(KVT_LIBS)

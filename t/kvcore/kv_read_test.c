@@ -1,0 +1,301 @@
+/* kv_read_test.c - reading, in one thread; kv_concurrency_test.c has the
+ * races. */
+
+#include "kvt.h"
+
+#include "kv_index.h"
+
+#define SMALL_BYTES (96u << 10)
+
+static kvt_t t;
+
+static void set_up(void)
+{
+    kv_config_t config = kvt_tiny(KV_ALLKEYS_LRU);
+    kvt_open(&t, SMALL_BYTES, &config);
+}
+
+static void tear_down(void)
+{
+    kvt_close(&t);
+}
+
+START_TEST(a_missing_key_is_missing_for_each_question)
+{
+    int64_t ttl_ms = 42;
+    kvt_assert_missing(t.store, "nothing");
+    kvt_assert_result(kvt_ttl(t.store, "nothing", &ttl_ms), KV_MISSING);
+    ck_assert_int_eq(ttl_ms, 42);
+}
+END_TEST
+
+START_TEST(every_length_comes_back_byte_for_byte)
+{
+    static char value[9000];
+    kvt_fill(value, sizeof(value), 3);
+    for (size_t len = 0; len < sizeof(value); len += len < 300 ? 1 : 61) {
+        kvt_assert_ok(kv_value_set(t.store, "key", 3, value, len, KV_NO_TTL,
+                                   KV_SET_ALWAYS));
+        kvt_assert_bytes(t.store, "key", 3, value, len);
+    }
+}
+END_TEST
+
+START_TEST(keys_of_every_byte_and_length_are_told_apart)
+{
+    static char key[3000];
+    kvt_fill(key, sizeof(key), 4);
+    for (size_t len = 1; len < sizeof(key); len = len * 3 / 2 + 1) {
+        kvt_assert_ok(kv_value_set(t.store, key, len, &len, sizeof(len),
+                                   KV_NO_TTL, KV_SET_ALWAYS));
+    }
+    for (size_t len = 1; len < sizeof(key); len = len * 3 / 2 + 1) {
+        kvt_assert_bytes(t.store, key, len, &len, sizeof(len));
+        char last = key[len - 1];
+        key[len - 1] ^= 1;
+        kvt_assert_result(kv_key_exists(t.store, key, len), KV_MISSING);
+        key[len - 1] = last;
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        unsigned char c = (unsigned char)byte;
+        kvt_assert_ok(kv_value_set(t.store, &c, 1, &c, 1, KV_NO_TTL,
+                                   KV_SET_ALWAYS));
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        unsigned char c = (unsigned char)byte;
+        kvt_assert_bytes(t.store, &c, 1, &c, 1);
+    }
+}
+END_TEST
+
+START_TEST(an_empty_value_is_not_a_missing_key)
+{
+    kvt_assert_ok(kv_value_set(t.store, "empty", 5, NULL, 0, KV_NO_TTL,
+                               KV_SET_ALWAYS));
+    kvt_assert_value(t.store, "empty", "");
+    kvt_assert_ok(kvt_exists(t.store, "empty"));
+}
+END_TEST
+
+START_TEST(a_copy_after_the_key_changed_is_whole_or_to_be_repeated)
+{
+    char before[200];
+    char after[200];
+    char got[200];
+    kv_read_t read;
+    kvt_fill(before, sizeof(before), 5);
+    kvt_fill(after, sizeof(after), 6);
+    kvt_assert_ok(kv_value_set(t.store, "key", 3, before, 200, KV_NO_TTL,
+                               KV_SET_ALWAYS));
+    kvt_assert_ok(kv_read_begin(t.store, "key", 3, &read));
+    kvt_assert_ok(kv_value_set(t.store, "key", 3, after, 200, KV_NO_TTL,
+                               KV_SET_ALWAYS));
+    kvt_assert_ok(kv_read_copy(t.store, &read, got));
+    ck_assert_mem_eq(got, before, 200);
+
+    kvt_assert_ok(kv_read_begin(t.store, "key", 3, &read));
+    kvt_assert_ok(kvt_delete(t.store, "key"));
+    kvt_assert_ok(kv_read_copy(t.store, &read, got));
+    ck_assert_mem_eq(got, after, 200);
+}
+END_TEST
+
+START_TEST(a_copy_after_the_memory_was_reused_says_so)
+{
+    char value[500];
+    char got[500];
+    kv_read_t read;
+    kv_result_t result = KV_OK;
+    kvt_fill(value, sizeof(value), 7);
+    kvt_assert_ok(kv_value_set(t.store, "key", 3, value, sizeof(value),
+                               KV_NO_TTL, KV_SET_ALWAYS));
+    kvt_assert_ok(kv_read_begin(t.store, "key", 3, &read));
+    kvt_assert_ok(kvt_delete(t.store, "key"));
+    for (int i = 0; i < 10000 && result == KV_OK; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "other %d", i);
+        kvt_assert_ok(kv_value_set(t.store, key, strlen(key), "#", 1,
+                                   KV_NO_TTL, KV_SET_ALWAYS));
+        memset(got, 0, sizeof(got));
+        result = kv_read_copy(t.store, &read, got);
+        ck_assert(result == KV_RETRY ||
+                  memcmp(got, value, sizeof(value)) == 0);
+    }
+    ck_assert_int_eq(result, KV_RETRY);
+}
+END_TEST
+
+START_TEST(a_large_copy_after_the_memory_was_reused_says_so)
+{
+    size_t len = kv_store_value_max(t.store);
+    char *value = malloc(len);
+    char *got = malloc(len);
+    kv_read_t read;
+    kv_result_t result = KV_OK;
+    kvt_fill(value, len, 8);
+    kvt_assert_ok(kv_value_set(t.store, "key", 3, value, len, KV_NO_TTL,
+                               KV_SET_ALWAYS));
+    kvt_assert_ok(kv_read_begin(t.store, "key", 3, &read));
+    ck_assert_uint_eq(read.value_bytes, len);
+    kvt_assert_ok(kv_read_copy(t.store, &read, got));
+    ck_assert_mem_eq(got, value, len);
+    kvt_assert_ok(kvt_delete(t.store, "key"));
+    for (int i = 0; i < 100 && result == KV_OK; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "other %d", i);
+        kvt_assert_ok(kv_value_set(t.store, key, strlen(key), value, 3000,
+                                   KV_NO_TTL, KV_SET_ALWAYS));
+        result = kv_read_copy(t.store, &read, got);
+        ck_assert(result == KV_RETRY || memcmp(got, value, len) == 0);
+    }
+    ck_assert_int_eq(result, KV_RETRY);
+    free(value);
+    free(got);
+}
+END_TEST
+
+START_TEST(a_counter_that_changes_meanwhile_is_read_as_it_was)
+{
+    kv_read_t read;
+    char got[20];
+    int64_t sum;
+    kvt_assert_ok(kvt_add(t.store, "n", 99, &sum));
+    kvt_assert_ok(kv_read_begin(t.store, "n", 1, &read));
+    kvt_assert_ok(kvt_add(t.store, "n", 1, &sum));
+    ck_assert_uint_eq(read.value_bytes, 2);
+    kvt_assert_ok(kv_read_copy(t.store, &read, got));
+    ck_assert_mem_eq(got, "99", 2);
+    kvt_assert_value(t.store, "n", "100");
+}
+END_TEST
+
+START_TEST(bad_keys_are_told)
+{
+    static char key[KV_KEY_MAX_BYTES + 1];
+    kv_read_t read;
+    int64_t ttl_ms;
+    const size_t bad[] = { 0, KV_KEY_MAX_BYTES + 1, SIZE_MAX };
+    for (size_t i = 0; i < 3; i++) {
+        kvt_assert_result(kv_read_begin(t.store, key, bad[i], &read),
+                          KV_BAD_KEY);
+        kvt_assert_result(kv_key_exists(t.store, key, bad[i]), KV_BAD_KEY);
+        kvt_assert_result(kv_deadline_get(t.store, key, bad[i], &ttl_ms),
+                          KV_BAD_KEY);
+    }
+    kvt_assert_result(kv_read_begin(t.store, key, KV_KEY_MAX_BYTES, &read),
+                      KV_MISSING);
+}
+END_TEST
+
+START_TEST(reading_a_hot_key_writes_nothing_shared_but_own_counters)
+{
+    kv_read_t read;
+    char got[8];
+    int64_t ttl_ms;
+    kvt_assert_ok(kvt_set(t.store, "hot", "value"));
+    /* Four reads are as often as the slot can count. */
+    for (int i = 0; i < 8; i++) {
+        kvt_assert_ok(kv_read_begin(t.store, "hot", 3, &read));
+    }
+    char *before = malloc(t.size_bytes);
+    memcpy(before, t.memory, t.size_bytes);
+    for (int i = 0; i < 100; i++) {
+        kvt_assert_ok(kv_read_begin(t.store, "hot", 3, &read));
+        kvt_assert_ok(kv_read_copy(t.store, &read, got));
+        kvt_assert_ok(kvt_exists(t.store, "hot"));
+        kvt_assert_ok(kvt_ttl(t.store, "hot", &ttl_ms));
+        kvt_assert_missing(t.store, "cold");
+    }
+    size_t own = (size_t)((char *)t.store->counts - (char *)t.memory);
+    ck_assert_uint_lt(own, t.size_bytes);
+    memcpy(before + own, (char *)t.memory + own,
+           sizeof(t.store->threads[0].counts));
+    ck_assert_mem_eq(before, t.memory, t.size_bytes);
+    free(before);
+}
+END_TEST
+
+START_TEST(a_reader_does_not_wait_for_a_locked_shard)
+{
+    kv_store_t *other = kvt_attach(&t);
+    int64_t ttl_ms;
+    kvt_assert_ok(kvt_set_ttl(t.store, "key", "value", 1000000));
+    t.store->shards[0].lock = other->lock_word;
+    kvt_assert_value(t.store, "key", "value");
+    kvt_assert_ok(kvt_exists(t.store, "key"));
+    kvt_assert_ok(kvt_ttl(t.store, "key", &ttl_ms));
+    kvt_assert_missing(t.store, "other");
+    t.store->shards[0].lock = 0;
+    kv_store_detach(other);
+}
+END_TEST
+
+START_TEST(scribbled_memory_is_read_without_harm)
+{
+    char *saved = malloc(t.size_bytes);
+    char *value = malloc(kv_store_value_max(t.store));
+    kvt_random_t random = { 9 };
+    uint64_t shared_from = t.store->geometry.shards_at;
+    int64_t sum;
+    for (int i = 0; i < 300; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key %d", i);
+        kvt_assert_ok(kvt_set_ttl(t.store, key, key, i % 2 * 100000));
+    }
+    kvt_assert_ok(kvt_add(t.store, "key 7", -5, &sum) == KV_NOT_INTEGER
+                      ? KV_OK : KV_BUSY);
+    kvt_assert_ok(kvt_add(t.store, "key 300", 5, &sum));
+    kvt_fill(value, 9000, 10);
+    kvt_assert_ok(kv_value_set(t.store, "key 301", 7, value, 9000, KV_NO_TTL,
+                               KV_SET_ALWAYS));
+    memcpy(saved, t.memory, t.size_bytes);
+    for (int round = 0; round < 400; round++) {
+        uint32_t holes = 1u << kvt_below(&random, 13);
+        for (uint32_t i = 0; i < holes; i++) {
+            uint64_t at = shared_from +
+                (kvt_random(&random) >> 8) % (t.size_bytes - shared_from - 8);
+            uint64_t word = kvt_random(&random) >> kvt_below(&random, 60);
+            memcpy((char *)t.memory + at, &word, 1 + kvt_below(&random, 8));
+        }
+        for (int i = 0; i < 302; i++) {
+            char key[16];
+            kv_read_t read;
+            int64_t ttl_ms;
+            int len = snprintf(key, sizeof(key), "key %d", i);
+            (void)kv_deadline_get(t.store, key, (size_t)len, &ttl_ms);
+            if (kv_read_begin(t.store, key, (size_t)len, &read) == KV_OK) {
+                ck_assert_uint_le(read.value_bytes,
+                                  kv_store_value_max(t.store));
+                (void)kv_read_copy(t.store, &read, value);
+            }
+        }
+        (void)kv_store_check(t.store);
+        memcpy((char *)t.memory + shared_from, saved + shared_from,
+               t.size_bytes - shared_from);
+    }
+    free(value);
+    free(saved);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kv_read");
+    TCase *tcase = kvt_case(suite, "kv_read");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, a_missing_key_is_missing_for_each_question);
+    tcase_add_test(tcase, every_length_comes_back_byte_for_byte);
+    tcase_add_test(tcase, keys_of_every_byte_and_length_are_told_apart);
+    tcase_add_test(tcase, an_empty_value_is_not_a_missing_key);
+    tcase_add_test(tcase,
+                   a_copy_after_the_key_changed_is_whole_or_to_be_repeated);
+    tcase_add_test(tcase, a_copy_after_the_memory_was_reused_says_so);
+    tcase_add_test(tcase, a_large_copy_after_the_memory_was_reused_says_so);
+    tcase_add_test(tcase, a_counter_that_changes_meanwhile_is_read_as_it_was);
+    tcase_add_test(tcase, bad_keys_are_told);
+    tcase_add_test(tcase,
+                   reading_a_hot_key_writes_nothing_shared_but_own_counters);
+    tcase_add_test(tcase, a_reader_does_not_wait_for_a_locked_shard);
+    tcase_add_test(tcase, scribbled_memory_is_read_without_harm);
+    return kvt_run(suite);
+}
