@@ -2,9 +2,11 @@
 # each thing that takes several of them.
 
 KVT_NAMES = \
+	t/kvcore/kv_check_test \
 	t/kvcore/kv_config_test \
 	t/kvcore/kv_expiry_test \
 	t/kvcore/kv_layout_test \
+	t/kvcore/kv_lock_test \
 	t/kvcore/kv_number_test \
 	t/kvcore/kv_read_test \
 	t/kvcore/kv_store_test \
@@ -26,6 +28,10 @@ t_kvcore_libkvt_la_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_libkvt_la_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_libkvt_la_SOURCES = t/kvcore/kvt.c t/kvcore/kvt.h
 
+t_kvcore_kv_check_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_check_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_check_test_LDADD = $(KVT_LIBS)
+
 t_kvcore_kv_config_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_config_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_config_test_LDADD = $(KVT_LIBS)
@@ -39,6 +45,10 @@ t_kvcore_kv_expiry_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_layout_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_layout_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_layout_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_lock_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_lock_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_lock_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_number_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_number_test_CFLAGS = $(KVT_CFLAGS)
