@@ -1,4 +1,4 @@
-/* cli_serve.c - finds what httpd needs, prepares a run, becomes httpd. */
+/* cli_serve.c - finds what httpd needs, prepares a run, runs httpd. */
 
 #define _GNU_SOURCE
 
@@ -9,16 +9,17 @@
 #include <grp.h>
 #include <limits.h>
 #include <netdb.h>
-#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONFIG_NAME "httpd.conf"
@@ -342,45 +343,6 @@ static void remove_runtime_dir(const char *folder)
     rmdir(folder);
 }
 
-/* Start the process that waits for our end, as httpd, and cleans up.  It is
- * nobody's child, for httpd would wonder about one; it has a session of its
- * own, so that Ctrl-C does not reach it; it holds no descriptor open. */
-static void start_cleaner(const char *folder)
-{
-    int watched = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    pid_t child;
-
-    if (watched < 0) {
-        return;
-    }
-    child = fork();
-    if (child == 0) {
-        struct pollfd wait_for = {.fd = watched, .events = POLLIN};
-        int null;
-
-        if (fork() != 0) {
-            _exit(0);
-        }
-        setsid();
-        null = open("/dev/null", O_RDWR);
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
-        if (chdir("/") != 0) {
-            _exit(1);
-        }
-        while (poll(&wait_for, 1, -1) < 0 && errno == EINTR) {
-        }
-        remove_runtime_dir(folder);
-        _exit(0);
-    }
-    close(watched);
-    if (child > 0) {
-        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
-}
-
 /* httpd opens its logs by name.  Where stderr has none that can be opened (a
  * socket, the terminal of another user) a cat copies to its stdout instead,
  * which is stderr then. */
@@ -414,6 +376,77 @@ static int write_config(const cli_config_t *config, const cli_host_t *host,
     return 0;
 }
 
+/* In the child: httpd gets a process group of its own.  When it stops it
+ * signals its whole group, which would hit whoever started us; and SIGWINCH,
+ * which a terminal sends to the group in front when its window changes, stops
+ * httpd. */
+static void become_httpd(const cli_host_t *host, const char *file,
+                         pid_t parent, const sigset_t *mask)
+{
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) {
+        _exit(EX_OSERR);
+    }
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    execl(host->httpd, host->httpd, "-f", file, "-DFOREGROUND", (char *)NULL);
+    _exit(complain(EX_OSERR, "%s cannot be run: %s", host->httpd,
+                   strerror(errno)));
+}
+
+/* Run httpd until it ends, passing on what we are told. */
+static int run_httpd(const cli_host_t *host, const char *file)
+{
+    static const int heard[] = {
+        SIGCHLD, SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1,
+    };
+    sigset_t signals;
+    sigset_t old;
+    const struct timespec again = {.tv_sec = 1};
+    bool stopping = false;
+    pid_t self = getpid();
+    pid_t child;
+    int status;
+    size_t i;
+
+    sigemptyset(&signals);
+    for (i = 0; i < sizeof(heard) / sizeof(heard[0]); i++) {
+        sigaddset(&signals, heard[i]);
+    }
+    /* An ignored SIGCHLD would take the exit status away. */
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_BLOCK, &signals, &old);
+    child = fork();
+    if (child == 0) {
+        become_httpd(host, file, self, &old);
+    }
+    if (child < 0) {
+        return complain(EX_OSERR, "cannot start a process: %s",
+                        strerror(errno));
+    }
+    for (;;) {
+        int told = stopping ? sigtimedwait(&signals, NULL, &again)
+                            : sigwaitinfo(&signals, NULL);
+
+        if (waitpid(child, &status, WNOHANG) == child) {
+            break;
+        }
+        if (told == SIGUSR1) {
+            kill(child, SIGUSR1);
+        } else if (told != SIGCHLD && (told > 0 || errno == EAGAIN)) {
+            /* httpd loses what arrives while it reads its configuration
+             * again, so it is told until it ends. */
+            stopping = true;
+            kill(child, SIGTERM);
+        }
+    }
+    if (WIFSIGNALED(status)) {
+        return complain(EX_SOFTWARE, "httpd was ended by signal %d (%s)",
+                        WTERMSIG(status), strsignal(WTERMSIG(status)));
+    }
+    return WEXITSTATUS(status);
+}
+
 int cli_serve(cli_config_t *config, const cli_places_t *places)
 {
     cli_host_t host = {0};
@@ -438,11 +471,7 @@ int cli_serve(cli_config_t *config, const cli_places_t *places)
                 config->listen_address[0] == '*' ? "localhost"
                                                  : config->listen_address,
                 config->listen_port);
-        start_cleaner(host.runtime_dir);
-        execl(host.httpd, host.httpd, "-f", file, "-DFOREGROUND",
-              (char *)NULL);
-        rc = complain(EX_OSERR, "%s cannot be run: %s", host.httpd,
-                      strerror(errno));
+        rc = run_httpd(&host, file);
     }
     remove_runtime_dir(host.runtime_dir);
     return rc;

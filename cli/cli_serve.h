@@ -1,10 +1,11 @@
 /* cli_serve.h - from a checked configuration to a running httpd.
  *
- *   cli_config_t -> places (httpd, modules, user) -> DIR/httpd.conf -> exec
+ *   cli_config_t -> places (httpd, modules, user) -> DIR/httpd.conf -> httpd
  *
- * DIR is a private run-time directory.  exec leaves nobody behind who could
- * remove it, so before it a small detached process is started that waits for
- * the end of httpd, however it comes, and then removes DIR.
+ * DIR is a private run-time directory.  httpd runs in the foreground as our
+ * only child, in a process group of its own; SIGINT, SIGTERM, SIGQUIT and
+ * SIGHUP stop it, SIGUSR1 restarts it gracefully, and it stops when we are
+ * killed.  DIR is removed when it has ended.
  */
 
 #ifndef CLI_SERVE_H
@@ -42,8 +43,8 @@ typedef struct cli_host {
 int cli_httpd_write(FILE *out, const cli_config_t *config,
                     const cli_host_t *host);
 
-/** Become httpd; makes config->document_root a real path.  Returns only on failure, with a code of <sysexits.h>, after
- * one sentence on stderr. */
+/** Run httpd until it ends; makes config->document_root a real path.  Returns
+ * httpd's exit code, or one of <sysexits.h> after one sentence on stderr. */
 int cli_serve(cli_config_t *config, const cli_places_t *places);
 
 #endif

@@ -57,7 +57,10 @@ sub check_server {
     return;
 }
 
-sub run_directories { return glob "$tmp/run/ephpm-*" }
+sub run_directories {
+    my @found = glob "$tmp/run/ephpm-*";
+    return @found;
+}
 
 $ENV{XDG_RUNTIME_DIR} = "$tmp/run";
 spew("$tmp/ephpm.toml", "[server]\ndocument_root = \"public\"\n"
@@ -69,8 +72,8 @@ for my $signal ('TERM', 'INT') {
         "$tmp/ephpm.toml", '--listen', "127.0.0.1:$port");
     ok $child, "$signal: it starts" or diag slurp("$tmp/log");
     last unless $child;
-    is scalar(run_directories()), 1, "$signal: one run-time directory";
-    is((stat((run_directories())[0]))[2] & 07777, 0700,
+    is scalar(my @run = run_directories()), 1, "$signal: one run-time directory";
+    is((stat $run[0])[2] & 07777, 0700,
         "$signal: for nobody else");
     check_server($signal, $port, $child);
     like slurp("$tmp/log"), qr/"GET \/api\/some\/page\?a=b HTTP\/1\.1" 200/,
@@ -79,6 +82,32 @@ for my $signal ('TERM', 'INT') {
     ok wait_until(60, sub { !run_directories() }),
         "$signal: the run-time directory is gone";
     ok !IO::Socket::INET->new("127.0.0.1:$port"), "$signal: nobody listens";
+}
+
+{
+    my $port = free_port();
+    my $child = start("$tmp/log", $port, ephpm(), 'serve', '--config',
+        "$tmp/ephpm.toml", '--listen', "127.0.0.1:$port");
+    ok $child, 'KILL: it starts' or diag slurp("$tmp/log");
+    if ($child) {
+        ok stop($child, 'KILL'), 'KILL: it ends';
+        ok wait_until(60, sub { !IO::Socket::INET->new("127.0.0.1:$port") }),
+            'KILL: httpd ends with it';
+    }
+}
+
+{
+    spew("$tmp/broken", "#!/bin/sh\nexit 3\n");
+    chmod 0755, "$tmp/broken";
+    my ($code) = run(ephpm(), 'serve', '--config', "$tmp/ephpm.toml",
+        '--listen', '127.0.0.1:' . free_port(), '--httpd', "$tmp/broken");
+    is $code, 3, q{httpd's exit code is ours};
+    spew("$tmp/broken", "#!/bin/sh\nkill -9 \$\$\n");
+    ($code, undef, my $err) = run(ephpm(), 'serve', '--config',
+        "$tmp/ephpm.toml", '--listen', '127.0.0.1:' . free_port(), '--httpd',
+        "$tmp/broken");
+    is $code, 70, 'httpd was killed: exit code';
+    like $err, qr/ended by signal 9/, 'httpd was killed: message';
 }
 
 SKIP: {
@@ -100,7 +129,7 @@ SKIP: {
     if ($child) {
         check_server('nobody', $port, $child);
         ok stop($child, 'TERM'), 'nobody: it ends';
-        ok wait_until(60, sub { !glob "$copy/run/ephpm-*" }),
+        ok wait_until(60, sub { my @left = glob "$copy/run/ephpm-*"; !@left }),
             'nobody: the run-time directory is gone';
     }
 }
