@@ -178,8 +178,13 @@ static void send_headers(void *request, int status, const char *reason)
         return;
     }
     r->status = status;
-    r->status_line = reason
-        ? apr_psprintf(r->pool, "%03d %s", status, reason) : NULL;
+    r->status_line = NULL;
+    if (reason != NULL) {
+        r->status_line = apr_psprintf(r->pool, "%03d %s", status, reason);
+    } else if (atoi(ap_get_status_line(status)) != status) {
+        /* One that httpd does not know, and would make a 500 of. */
+        r->status_line = apr_psprintf(r->pool, "%03d", status);
+    }
     /* Once only: each call adds the filters that belong to the type.  What
      * the type was until now may be the one that led to us. */
     ap_set_content_type(r, running->content_type);
@@ -207,6 +212,16 @@ static bool send_interim(void *request, int status)
     return !r->connection->aborted;
 }
 
+static void end_response(request_rec *r)
+{
+    apr_bucket_alloc_t *buckets = r->connection->bucket_alloc;
+    apr_bucket_brigade *end = apr_brigade_create(r->pool, buckets);
+
+    APR_BRIGADE_INSERT_TAIL(end, apr_bucket_eos_create(buckets));
+    ap_pass_brigade(r->output_filters, end);
+    apr_brigade_destroy(end);
+}
+
 /* The client has its whole response after this.  Its connection must not be
  * kept: what it would ask next had to wait for the script. */
 static bool finish(void *request)
@@ -220,10 +235,8 @@ static bool finish(void *request)
         return false;
     }
     c->keepalive = AP_CONN_CLOSE;
+    end_response(r);
     end = apr_brigade_create(r->pool, c->bucket_alloc);
-    APR_BRIGADE_INSERT_TAIL(end, apr_bucket_eos_create(c->bucket_alloc));
-    ap_pass_brigade(r->output_filters, end);
-    apr_brigade_cleanup(end);
     APR_BRIGADE_INSERT_TAIL(end, apr_bucket_flush_create(c->bucket_alloc));
     ap_pass_brigade(c->output_filters, end);
     apr_brigade_cleanup(end);
@@ -461,6 +474,11 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
     }
     ephpm_request_end();
     current = NULL;
+    /* httpd would do it as well, but first read what is left of the body;
+     * and where that has an error, put an error page before our output. */
+    if (status == OK && !running->finished) {
+        end_response(r);
+    }
     return status;
 }
 

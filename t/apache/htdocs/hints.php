@@ -1,0 +1,5 @@
+<?php
+
+header('Link: </a.css>; rel=preload');
+headers_send(103);
+echo 'final';

@@ -1,0 +1,123 @@
+package OwnServer;
+
+# A server with a configuration of its own, for what the suite's one cannot
+# show: other configurations, a change of them, a full stop.
+
+use strict;
+use warnings;
+use EphpmTest;
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use POSIX qw(:sys_wait_h);
+
+my $modules = $ENV{HTTPD_MODULES_DIR};
+my @running;
+
+# new(config => TEXT, mpm => , module => 0) makes the files; start() starts.
+sub new {
+    my ($class, %o) = @_;
+    my $self = bless { %o }, $class;
+    $self->{dir} = tempdir('server-XXXXXX', DIR => $ENV{EPHPM_SCRATCH},
+        CLEANUP => 1);
+    chmod 0755, $self->{dir};
+    mkdir "$self->{dir}/htdocs";
+    $self->{log} = spew("$self->{dir}/error_log", '');
+    my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+        or die "no free port: $!";
+    $self->{port} = $probe->sockport;
+    close $probe;
+    $self->configure($o{config});
+    return $self;
+}
+
+sub load { return "LoadModule $_[0]_module $modules/mod_$_[0].so\n" }
+
+sub configure {
+    my ($self, $config) = @_;
+    my $mpm = $self->{mpm} // 'prefork';
+    $self->{conf} = spew("$self->{dir}/httpd.conf",
+        "ServerRoot $self->{dir}\n"
+        . "ServerName localhost\n"
+        . "Listen 127.0.0.1:$self->{port}\n"
+        . "PidFile httpd.pid\n"
+        . "DefaultRuntimeDir $self->{dir}\n"
+        . "ErrorLog error_log\n"
+        . "LogLevel warn ephpm:info\n"
+        . "DocumentRoot $self->{dir}/htdocs\n"
+        . ($self->{head} // '')
+        . load("mpm_$mpm") . load('authz_core') . load('dir')
+        . (($self->{module} // 1)
+            ? "LoadModule ephpm_module $ENV{EPHPM_MODULE}\n" : '')
+        . ($config // ''));
+}
+
+sub page {
+    my ($self, $name, $text) = @_;
+    return spew("$self->{dir}/htdocs/$name", $text);
+}
+
+# -t: ("exit status", "what it said")
+sub check {
+    my ($self, %environment) = @_;
+    local @ENV{ keys %environment } = values %environment;
+    my $said = `$ENV{HTTPD} -t -f '$self->{conf}' 2>&1 < /dev/null`;
+    return ($? >> 8, $said);
+}
+
+sub start {
+    my ($self) = @_;
+    my $child = fork() // die "fork: $!";
+    if ($child == 0) {
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>', "$self->{dir}/said";
+        open STDERR, '>&', \*STDOUT;
+        exec $ENV{HTTPD}, '-f', $self->{conf}, '-DFOREGROUND';
+        POSIX::_exit(126);
+    }
+    $self->{pid} = $child;
+    push @running, $self;
+    my $ended = 0;
+    wait_until(sub {
+        $ended = waitpid($child, WNOHANG) == $child;
+        return $ended
+            || IO::Socket::INET->new("127.0.0.1:$self->{port}");
+    });
+    $self->{pid} = 0 if $ended;
+    return !$ended;
+}
+
+sub said { return slurp("$_[0]{dir}/said") }
+sub logged { return slurp($_[0]{log}) }
+
+sub graceful {
+    my ($self) = @_;
+    my $before = () = $self->logged =~ /resuming normal operations/g;
+    kill 'USR1', $self->{pid};
+    return wait_until(sub {
+        my $now = () = $self->logged =~ /resuming normal operations/g;
+        return $now > $before;
+    });
+}
+
+sub get {
+    my ($self, $path, %r) = @_;
+    return request(path => $path, port => $self->{port}, %r);
+}
+
+sub stop {
+    my ($self) = @_;
+    return 1 unless $self->{pid};
+    kill 'TERM', $self->{pid};
+    my $ended = wait_until(
+        sub { waitpid($self->{pid}, WNOHANG) == $self->{pid} });
+    $self->{pid} = 0 if $ended;
+    return $ended;
+}
+
+END {
+    my $status = $?;
+    $_->stop for @running;
+    $? = $status;
+}
+
+1;
