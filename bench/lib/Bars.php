@@ -1,0 +1,94 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ephpm\Bench;
+
+/**
+ * What the store is held to: ratios of one run.
+ */
+final class Bars
+{
+    /** Every case, with the peers that its rows have. */
+    public const CASES = [
+        'get-64' => ['apcu', 'str_repeat', 'phpredis'],
+        'get-64-miss' => ['apcu', 'phpredis'],
+        'get-64-10k' => ['apcu', 'str_repeat', 'phpredis'],
+        'get-64-500k' => ['apcu', 'str_repeat', 'phpredis'],
+        'get-64k' => ['apcu', 'phpredis'],
+        'set-64' => ['apcu', 'phpredis'],
+        'set-64-ttl' => ['apcu', 'phpredis'],
+        'set-64k' => ['apcu', 'phpredis'],
+        'incr' => ['apcu', 'phpredis'],
+        'exists' => ['apcu', 'phpredis'],
+        'mget-20' => ['apcu', 'phpredis', 'single-calls'],
+        'mset-20' => ['apcu', 'phpredis', 'single-calls'],
+        'overhead-bytes' => ['apcu'],
+        'scale-2-read' => ['one-process', 'str_repeat', 'apcu', 'phpredis'],
+        'scale-2-mixed' => ['one-process', 'str_repeat', 'apcu', 'phpredis'],
+        'scan-500k' => ['apcu', 'phpredis'],
+        'get-during-scan' => ['idle'],
+        'hit-ratio-zipf' => ['lru'],
+        'hit-ratio-scan' => ['lru'],
+        'full-set' => ['with-room'],
+    ];
+
+    /** Ratios that are not to be exceeded. */
+    private const AT_MOST = [
+        'get-64' => ['apcu' => 0.40, 'str_repeat' => 2.0],
+        'get-64-10k' => ['apcu' => 0.70],
+        'get-64-500k' => ['apcu' => 0.70],
+        'get-64-miss' => ['apcu' => 0.30],
+        'set-64' => ['apcu' => 0.35],
+        'set-64-ttl' => ['apcu' => 0.35],
+        'incr' => ['apcu' => 0.5],
+        'exists' => ['apcu' => 0.5],
+        'get-64k' => ['apcu' => 1.1],
+        'set-64k' => ['apcu' => 1.1],
+        'mget-20' => ['single-calls' => 0.85],
+        'mset-20' => ['single-calls' => 0.7],
+        'get-during-scan' => ['idle' => 2.0],
+        'full-set' => ['with-room' => 2.0],
+    ];
+
+    private const AT_LEAST = [
+        'scale-2-read' => ['one-process' => 1.85],
+        'scale-2-mixed' => ['one-process' => 1.6],
+        'hit-ratio-zipf' => ['lru' => 1.0],
+    ];
+
+    private const ABOVE = ['hit-ratio-scan' => ['lru' => 1.0]];
+
+    /** Bytes, not a ratio. */
+    private const OVERHEAD_BYTES_AT_MOST = 40.0;
+
+    /**
+     * The bar as people read it, and whether the row meets it; null: there is
+     * no bar for this peer.
+     *
+     * @return array{string, bool}|null
+     */
+    public static function of(Row $row): ?array
+    {
+        if (!$row->result) {
+            return null;
+        }
+        if ('overhead-bytes' === $row->case) {
+            return [
+                \sprintf('at most %.0f bytes', self::OVERHEAD_BYTES_AT_MOST),
+                $row->ours <= self::OVERHEAD_BYTES_AT_MOST,
+            ];
+        }
+        $most = self::AT_MOST[$row->case][$row->peer] ?? null;
+        if (null !== $most) {
+            return [\sprintf('at most %.2f', $most), $row->ratio <= $most];
+        }
+        $least = self::AT_LEAST[$row->case][$row->peer] ?? null;
+        if (null !== $least) {
+            return [\sprintf('at least %.2f', $least), $row->ratio >= $least];
+        }
+        $above = self::ABOVE[$row->case][$row->peer] ?? null;
+
+        return null === $above ? null : [\sprintf('above %.2f', $above), $row->ratio > $above];
+    }
+}

@@ -1,0 +1,75 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ephpm\Bench;
+
+/**
+ * A redis-server for this run alone: on a unix socket in a folder of its own,
+ * and nothing of it is kept.
+ */
+final class RedisServer
+{
+    private const WAIT_S = 20.0;
+
+    public readonly string $socket;
+
+    private readonly string $folder;
+
+    /** @var resource */
+    private $process;
+
+    public function __construct()
+    {
+        $program = self::program();
+        if (null === $program) {
+            throw new BenchError('redis-server is not installed');
+        }
+        $this->folder = sys_get_temp_dir() . '/ephpm-bench-' . bin2hex(random_bytes(6));
+        if (!mkdir($this->folder, 0700)) {
+            throw new BenchError("cannot make {$this->folder}");
+        }
+        $this->socket = "{$this->folder}/redis.sock";
+        $process = proc_open([
+            $program, '--port', '0', '--unixsocket', $this->socket, '--save', '', '--appendonly', 'no',
+            '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
+        ], [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w'], STDERR], $pipes);
+        if (false === $process) {
+            throw new BenchError("cannot start $program");
+        }
+        $this->process = $process;
+        $until = microtime(true) + self::WAIT_S;
+        while (false === @stream_socket_client("unix://{$this->socket}", timeout: 1.0)) {
+            if (!proc_get_status($this->process)['running'] || microtime(true) > $until) {
+                $this->stop();
+                throw new BenchError('redis-server does not start');
+            }
+            usleep(20_000);
+        }
+    }
+
+    public static function program(): ?string
+    {
+        foreach (explode(':', (string) getenv('PATH') . ':/usr/sbin:/usr/bin') as $folder) {
+            if ('' !== $folder && is_executable("$folder/redis-server")) {
+                return "$folder/redis-server";
+            }
+        }
+
+        return null;
+    }
+
+    public function stop(): void
+    {
+        if (\is_resource($this->process)) {
+            proc_terminate($this->process, SIGKILL);
+            proc_close($this->process);
+        }
+        if (file_exists($this->socket)) {
+            unlink($this->socket);
+        }
+        if (is_dir($this->folder)) {
+            rmdir($this->folder);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+# Side-by-side benchmarks: ./dev bench builds bench-programs and runs one.
+
+check_PROGRAMS += bench/kv-hits
+bench_kv_hits_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kvcore
+bench_kv_hits_SOURCES = bench/kv-hits.c
+bench_kv_hits_LDADD = kvcore/libkvcore.la -lm
+
+bench-programs: bench/kv-hits
+.PHONY: bench-programs
+
+EXTRA_DIST += \
+	bench/kv \
+	bench/lib/Apcu.php \
+	bench/lib/ApcuOverhead.php \
+	bench/lib/Backend.php \
+	bench/lib/Bars.php \
+	bench/lib/BenchError.php \
+	bench/lib/Floor.php \
+	bench/lib/Fork.php \
+	bench/lib/FullStore.php \
+	bench/lib/Hits.php \
+	bench/lib/Keys.php \
+	bench/lib/ManyKeys.php \
+	bench/lib/OneProcess.php \
+	bench/lib/Ours.php \
+	bench/lib/PhpProcess.php \
+	bench/lib/PhpRedis.php \
+	bench/lib/RedisServer.php \
+	bench/lib/Rounds.php \
+	bench/lib/Row.php \
+	bench/lib/Settings.php \
+	bench/lib/Statistics.php \
+	bench/lib/Table.php \
+	bench/lib/TwoProcesses.php \
+	bench/lib/group.php \
+	bench/lib/load.php \
+	bench/lib/main.php
