@@ -115,8 +115,11 @@ _Atomic uint64_t *kv_chain_free_slot(kv_store_t *store, kv_shard_t *shard,
             return oldest;
         }
         if (next == NULL) {
+            if (depth + 1 == KV_CHAIN_MAX) {
+                return NULL;
+            }
             uint32_t link = overflow_claim(store, shard);
-            if (link == 0 || depth + 1 == KV_CHAIN_MAX) {
+            if (link == 0) {
                 return NULL;
             }
             next = buckets + store->buckets + (link - 1);
