@@ -4,11 +4,14 @@
 KVT_NAMES = \
 	t/kvcore/kv_check_test \
 	t/kvcore/kv_config_test \
+	t/kvcore/kv_derive_test \
 	t/kvcore/kv_expiry_test \
+	t/kvcore/kv_index_test \
 	t/kvcore/kv_layout_test \
 	t/kvcore/kv_lock_test \
 	t/kvcore/kv_number_test \
 	t/kvcore/kv_read_test \
+	t/kvcore/kv_segment_test \
 	t/kvcore/kv_store_test \
 	t/kvcore/kv_write_test
 
@@ -36,11 +39,19 @@ t_kvcore_kv_config_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_config_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_config_test_LDADD = $(KVT_LIBS)
 
+t_kvcore_kv_derive_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_derive_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_derive_test_LDADD = $(KVT_LIBS)
+
 t_kvcore_kv_expiry_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_expiry_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_expiry_test_LDFLAGS = $(KVT_CLOCK_LINK)
 t_kvcore_kv_expiry_test_SOURCES = t/kvcore/kv_expiry_test.c t/kvcore/kvt_clock.c
 t_kvcore_kv_expiry_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_index_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_index_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_index_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_layout_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_layout_test_CFLAGS = $(KVT_CFLAGS)
@@ -57,6 +68,10 @@ t_kvcore_kv_number_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_read_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_read_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_read_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_segment_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_segment_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_segment_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_store_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_store_test_CFLAGS = $(KVT_CFLAGS)
