@@ -1,18 +1,20 @@
-# The Composer package: PHP only, installed as it is.
+# The Composer package: PHP only, installed as it is, for a path repository.
 
-EXTRA_DIST += \
+nobase_dist_pkgdata_DATA = \
 	php-adapter/LICENSE \
 	php-adapter/README.md \
 	php-adapter/composer.json \
-	php-adapter/phpstan.dist.neon \
-	php-adapter/phpunit.xml.dist \
 	php-adapter/src/DependencyInjection/PoolAdapterPass.php \
 	php-adapter/src/EphpmCacheBundle.php \
 	php-adapter/src/EphpmKvAdapter.php \
 	php-adapter/src/InMemoryKvOps.php \
 	php-adapter/src/KvOpsInterface.php \
 	php-adapter/src/NamespaceVersion.php \
-	php-adapter/src/SapiKvOps.php \
+	php-adapter/src/SapiKvOps.php
+
+EXTRA_DIST += \
+	php-adapter/phpstan.dist.neon \
+	php-adapter/phpunit.xml.dist \
 	php-adapter/tests/AdapterTestCase.php \
 	php-adapter/tests/Bundle/BundleTest.php \
 	php-adapter/tests/Bundle/TestKernel.php \

@@ -21,5 +21,5 @@ AM_TESTS_ENVIRONMENT = \
 	LIBPHP_NEEDED='$(LIBPHP_NEEDED)'; \
 	export CC PHP_CPPFLAGS HTTPD_CPPFLAGS LIBPHP LIBPHP_NEEDED;
 
-dist_check_SCRIPTS += t/docs.t t/layering.t t/symbols.t
-TESTS += t/docs.t t/layering.t t/symbols.t
+dist_check_SCRIPTS += t/docs.t t/install.t t/layering.t t/symbols.t
+TESTS += t/docs.t t/install.t t/layering.t t/symbols.t
