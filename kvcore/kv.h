@@ -245,6 +245,20 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
 kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read,
                          void *value);
 
+/**
+ * Find `key` and copy its value, if it is a short plain one: what
+ * kv_read_begin() and kv_read_copy() do, in one call for the usual case.
+ *
+ * @param value        receives the value; undefined unless KV_OK
+ * @param room         bytes at `value`
+ * @param value_bytes  receives the value's length
+ * @return KV_OK, KV_MISSING, KV_BAD_KEY
+ *         KV_TOO_LARGE  there, but it is longer than `room`, a counter or
+ *                       compressed: begin with kv_read_begin()
+ */
+kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
+                          void *value, size_t room, size_t *value_bytes);
+
 /** @return KV_OK, KV_MISSING or KV_BAD_KEY. */
 kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len);
 

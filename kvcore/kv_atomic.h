@@ -82,47 +82,75 @@ static inline void kv_copy16(unsigned char *to, const unsigned char *from)
     memcpy(to, &block, sizeof(block));
 }
 
-/* Short ones in line, the last block overlapping the one before. */
+/* Short ones in line and without a loop: the first half and the last half,
+ * which overlap where the length is between two powers of two. */
 static inline void kv_copy_short(unsigned char *to, const unsigned char *from,
                                  size_t bytes)
 {
-    if (bytes >= 16) {
-        const unsigned char *last = from + bytes - 16;
-        unsigned char *to_last = to + bytes - 16;
-        for (; from < last; from += 16, to += 16) {
-            kv_copy16(to, from);
-        }
-        kv_copy16(to_last, last);
+    const unsigned char *end = from + bytes;
+    unsigned char *to_end = to + bytes;
+
+    if (bytes > 64) {
+        kv_copy16(to, from);
+        kv_copy16(to + 16, from + 16);
+        kv_copy16(to + 32, from + 32);
+        kv_copy16(to + 48, from + 48);
+        kv_copy16(to_end - 64, end - 64);
+        kv_copy16(to_end - 48, end - 48);
+        kv_copy16(to_end - 32, end - 32);
+        kv_copy16(to_end - 16, end - 16);
+    } else if (bytes > 32) {
+        kv_copy16(to, from);
+        kv_copy16(to + 16, from + 16);
+        kv_copy16(to_end - 32, end - 32);
+        kv_copy16(to_end - 16, end - 16);
+    } else if (bytes >= 16) {
+        kv_copy16(to, from);
+        kv_copy16(to_end - 16, end - 16);
     } else if (bytes >= 8) {
         uint64_t first = kv_load8(from);
-        uint64_t last = kv_load8(from + bytes - 8);
+        uint64_t last = kv_load8(end - 8);
         memcpy(to, &first, 8);
-        memcpy(to + bytes - 8, &last, 8);
+        memcpy(to_end - 8, &last, 8);
     } else {
-        for (size_t i = 0; i < bytes; i++) {
-            to[i] = from[i];
+        while (from < end) {
+            *to++ = *from++;
         }
     }
+}
+
+/* The bits in which 8 bytes at each differ. */
+static inline uint64_t kv_differ8(const unsigned char *mine,
+                                  const unsigned char *shared)
+{
+    return kv_load8(mine) ^ kv_load8(shared);
 }
 
 static inline bool kv_same_short(const unsigned char *mine,
                                  const unsigned char *shared, size_t bytes)
 {
-    if (bytes >= 8) {
-        size_t at = 0;
-        for (; at + 8 < bytes; at += 8) {
-            if (kv_load8(mine + at) != kv_load8(shared + at)) {
-                return false;
-            }
+    const unsigned char *end = mine + bytes;
+    const unsigned char *shared_end = shared + bytes;
+
+    if (bytes > 16) {
+        uint64_t differ = kv_differ8(end - 16, shared_end - 16) |
+                          kv_differ8(end - 8, shared_end - 8);
+        for (; mine < end - 16; mine += 16, shared += 16) {
+            differ |= kv_differ8(mine, shared) |
+                      kv_differ8(mine + 8, shared + 8);
         }
-        return kv_load8(mine + bytes - 8) == kv_load8(shared + bytes - 8);
+        return differ == 0;
+    }
+    if (bytes >= 8) {
+        return (kv_differ8(mine, shared) |
+                kv_differ8(end - 8, shared_end - 8)) == 0;
     }
     if (bytes >= 4) {
         return kv_load4(mine) == kv_load4(shared) &&
-               kv_load4(mine + bytes - 4) == kv_load4(shared + bytes - 4);
+               kv_load4(end - 4) == kv_load4(shared_end - 4);
     }
-    for (size_t i = 0; i < bytes; i++) {
-        if (mine[i] != shared[i]) {
+    while (mine < end) {
+        if (*mine++ != *shared++) {
             return false;
         }
     }

@@ -41,12 +41,17 @@
 #include "kv_read.h"
 
 #define KV_INLINE inline __attribute__((always_inline))
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 typedef struct found {
     unsigned char *record;
-    kv_shape_t shape;
+    uint64_t version;
     uint64_t generation;
     uint32_t segment;
+    uint32_t stored_bytes;
+    uint32_t flags;
+    uint32_t head_bytes;
     int64_t deadline_ms;   /* 0: none */
     bool expired;
 } found_t;
@@ -70,88 +75,122 @@ static inline bool still(const kv_store_t *store, uint32_t segment,
 }
 
 /* Steps 2 to 5 for one slot whose tag matches. */
-static KV_INLINE look_t look_at_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
-                                  uint64_t slot, const void *key,
-                                  size_t key_len, found_t *found)
+static KV_INLINE look_t look_at_slot(kv_store_t *store,
+                                     _Atomic uint64_t *slot_at, uint64_t slot,
+                                     const void *key, size_t key_len,
+                                     found_t *found)
 {
     uint64_t offset = kv_slot_offset(slot);
     uint64_t segment = offset >> store->segment_shift;
-    uint64_t segment_bytes = UINT64_C(1) << store->segment_shift;
-    uint64_t room = segment_bytes - (offset & (segment_bytes - 1));
+    uint64_t room = store->geometry.segment_bytes -
+                    (offset & (store->geometry.segment_bytes - 1));
 
-    if (__builtin_expect(segment >= store->segments ||
-                         room < KV_RECORD_MIN_BYTES, 0)) {
-        return LOOK_OTHER; /* scribbled */
+    if (UNLIKELY(segment >= store->segments || room < KV_RECORD_MIN_BYTES)) {
+        return LOOK_OTHER; /* a ghost, or scribbled */
     }
     uint64_t generation = generation_of(store, (uint32_t)segment);
-    if (((ld_acq(slot_at) ^ slot) & ~KV_FREQUENCY_MASK) != 0) {
+    if (UNLIKELY(((ld_acq(slot_at) ^ slot) & ~KV_FREQUENCY_MASK) != 0)) {
         return LOOK_AGAIN;
     }
     unsigned char *record = store->data + offset;
-    kv_shape_t *shape = &found->shape;
-    bool same = kv_record_shape(record, room, shape) &&
-                shape->key_len == key_len &&
-                kv_same(key, record + shape->head_bytes, key_len);
-    found->deadline_ms =
-        same ? kv_record_deadline_ms(record, shape->flags) : 0;
-    if (!still(store, (uint32_t)segment, generation)) {
+    uint64_t stamp = ld_rlx(kv_record_word(record, 0));
+    uint64_t shape = ld_rlx(kv_record_word(record, 8));
+    uint32_t flags = (uint32_t)(shape >> 32);
+    uint32_t head_bytes = flags <= KV_FLAG_DEADLINE
+                              ? 16 + 8 * flags : kv_flags_head_bytes(flags);
+    bool same = (stamp & 0xffff) == key_len &&
+                head_bytes + key_len + (uint32_t)shape <= room &&
+                kv_same(key, record + head_bytes, key_len);
+    found->deadline_ms = same ? kv_record_deadline_ms(record, flags) : 0;
+    if (UNLIKELY(!still(store, (uint32_t)segment, generation))) {
         return LOOK_AGAIN;
     }
     found->record = record;
+    found->version = stamp >> 16;
+    found->stored_bytes = (uint32_t)shape;
+    found->flags = flags;
+    found->head_bytes = head_bytes;
     found->generation = generation;
     found->segment = (uint32_t)segment;
+    found->expired = found->deadline_ms != 0 &&
+                     found->deadline_ms <= kv_now_ms();
     return same ? LOOK_FOUND : LOOK_OTHER;
 }
 
-/* Find the key, though it be expired. */
-static KV_INLINE bool find(kv_store_t *store, const void *key, size_t key_len,
-                        found_t *found, bool touch)
+/* The key was used: count it, if the policy asks, up to 3. */
+static KV_INLINE void touch_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
+                                 uint64_t slot)
 {
-    uint64_t hash = kv_hash(store, key, key_len);
+    if (UNLIKELY((slot & KV_FREQUENCY_MASK) != KV_FREQUENCY_MASK) &&
+        store->count_frequency) {
+        atomic_compare_exchange_strong_explicit(
+            slot_at, &slot, slot + KV_FREQUENCY_ONE, memory_order_relaxed,
+            memory_order_relaxed);
+    }
+}
+
+/* Find the key, though it be expired. */
+static __attribute__((noinline)) look_t
+find_in_chain(kv_store_t *store, uint64_t hash, const void *key,
+              size_t key_len, found_t *found, bool touch)
+{
     uint64_t tag = kv_hash_tag(hash);
-    kv_bucket_t *home = kv_hash_home(store, hash);
     kv_bucket_t *bucket;
 
 again:
-    bucket = home;
-    for (uint32_t depth = 0; depth < KV_CHAIN_MAX; depth++) {
+    bucket = kv_hash_home(store, hash);
+    for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
+         depth++) {
         for (uint32_t bits = kv_bucket_match(bucket, tag); bits != 0;
              bits &= bits - 1) {
-            _Atomic uint64_t *slot_at =
-                &bucket->slot[__builtin_ctz(bits)];
+            _Atomic uint64_t *slot_at = &bucket->slot[__builtin_ctz(bits)];
             uint64_t slot = ld_acq(slot_at);
-            if (slot >> KV_TAG_SHIFT != tag || slot == 0) {
+            if (slot >> KV_TAG_SHIFT != tag || !kv_slot_live(slot)) {
                 continue;
             }
             look_t look =
                 look_at_slot(store, slot_at, slot, key, key_len, found);
-            if (look == LOOK_OTHER) {
-                continue;
-            }
             if (look == LOOK_AGAIN) {
                 goto again;
             }
-            found->expired = found->deadline_ms != 0 &&
-                             found->deadline_ms <= kv_now_ms();
-            if (touch && store->count_frequency &&
-                (slot & KV_FREQUENCY_MASK) != KV_FREQUENCY_MASK) {
-                atomic_compare_exchange_strong_explicit(
-                    slot_at, &slot, slot + KV_FREQUENCY_ONE,
-                    memory_order_relaxed, memory_order_relaxed);
+            if (look == LOOK_FOUND) {
+                if (touch) {
+                    touch_slot(store, slot_at, slot);
+                }
+                return LOOK_FOUND;
             }
-            return true;
-        }
-        uint64_t tail = ld_acq(&bucket->tail);
-        if ((tail & 0xffff) == 0) {
-            return false;
         }
         bucket = kv_bucket_next(
-            store, kv_shard_buckets(store, kv_hash_shard(store, hash)), tail);
-        if (bucket == NULL) {
-            return false;
-        }
+            store, kv_shard_buckets(store, kv_hash_shard(store, hash)),
+            ld_acq(&bucket->tail));
     }
-    return false;
+    return LOOK_OTHER;
+}
+
+/* The same; what is usual, the key in its own bucket or nothing of its tag
+ * there, in a straight line. */
+static KV_INLINE look_t find(kv_store_t *store, uint64_t hash,
+                             const void *key, size_t key_len, found_t *found,
+                             bool touch)
+{
+    kv_bucket_t *home = kv_hash_home(store, hash);
+    uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
+
+    if (bits != 0) {
+        _Atomic uint64_t *slot_at = &home->slot[__builtin_ctz(bits)];
+        uint64_t slot = ld_acq(slot_at);
+        if (slot >> KV_TAG_SHIFT == kv_hash_tag(hash) && slot != 0 &&
+            look_at_slot(store, slot_at, slot, key, key_len, found) ==
+                LOOK_FOUND) {
+            if (touch) {
+                touch_slot(store, slot_at, slot);
+            }
+            return LOOK_FOUND;
+        }
+    } else if ((ld_acq(&home->tail) & 0xffff) == 0) {
+        return LOOK_OTHER;
+    }
+    return find_in_chain(store, hash, key, key_len, found, touch);
 }
 
 static inline bool bad_key(size_t key_len)
@@ -159,49 +198,55 @@ static inline bool bad_key(size_t key_len)
     return key_len - 1 >= KV_KEY_MAX_BYTES;
 }
 
-/* Describe the record to the caller.  LOOK_OTHER: scribbled over. */
-static KV_INLINE look_t fill(kv_store_t *store, const found_t *found,
-                             kv_read_t *read)
+/* A counter's text, the sizes of large and compressed values.
+ * LOOK_OTHER: scribbled over. */
+static __attribute__((noinline)) look_t
+describe_kind(kv_store_t *store, const found_t *found, kv_read_t *read)
 {
-    const kv_shape_t *shape = &found->shape;
+    const kv_shape_t shape = { .head_bytes = found->head_bytes };
 
-    read->version = store->epoch + shape->version;
-    read->generation = found->generation;
-    read->segment = found->segment;
-    read->kind = shape->flags;
-    read->key_len = shape->key_len;
-    read->stored_bytes = shape->stored_bytes;
-    read->source = (uint64_t)(found->record - store->data) +
-                   shape->head_bytes + shape->key_len;
-    read->value_bytes = shape->stored_bytes;
-    if (__builtin_expect((shape->flags & ~KV_FLAG_DEADLINE) == 0, 1)) {
-        return LOOK_FOUND;
-    }
-    if (shape->flags & KV_FLAG_COUNTER) {
+    if (found->flags & KV_FLAG_COUNTER) {
         read->value_bytes = kv_number_format(
-            (int64_t)ld_rlx(kv_record_counter(found->record, shape->flags)),
+            (int64_t)ld_rlx(kv_record_counter(found->record, found->flags)),
             read->digits);
     } else {
-        if (shape->flags & KV_FLAG_LARGE) {
+        if (found->flags & KV_FLAG_LARGE) {
             kv_large_t large;
-            kv_record_large(found->record, shape, &large);
-            read->chain_bytes = large.total_bytes - shape->stored_bytes;
+            kv_record_large(found->record, &shape, &large);
+            read->chain_bytes = large.total_bytes - found->stored_bytes;
             read->value_bytes = large.total_bytes;
         }
-        if (shape->flags & KV_FLAG_RAW) {
+        if (found->flags & KV_FLAG_RAW) {
             read->value_bytes =
-                ld_rlx(kv_record_raw(found->record, shape->flags));
+                ld_rlx(kv_record_raw(found->record, found->flags));
         }
     }
     if (!still(store, found->segment, found->generation)) {
         return LOOK_AGAIN;
     }
     if (read->value_bytes > kv_store_value_max(store) ||
-        ((shape->flags & KV_FLAG_LARGE) &&
+        ((found->flags & KV_FLAG_LARGE) &&
          read->chain_bytes > kv_store_value_max(store))) {
         return LOOK_OTHER;
     }
     return LOOK_FOUND;
+}
+
+/* Describe the record to the caller. */
+static KV_INLINE look_t describe(kv_store_t *store, const found_t *found,
+                                 size_t key_len, kv_read_t *read)
+{
+    read->version = store->epoch + found->version;
+    read->generation = found->generation;
+    read->segment = found->segment;
+    read->kind = found->flags;
+    read->key_len = (uint32_t)key_len;
+    read->stored_bytes = found->stored_bytes;
+    read->source = (uint64_t)(found->record - store->data) +
+                   found->head_bytes + key_len;
+    read->value_bytes = found->stored_bytes;
+    return LIKELY(found->flags <= KV_FLAG_DEADLINE)
+               ? LOOK_FOUND : describe_kind(store, found, read);
 }
 
 kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
@@ -209,24 +254,51 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
 {
     found_t found;
 
-    if (bad_key(key_len)) {
+    if (UNLIKELY(bad_key(key_len))) {
         return KV_BAD_KEY;
     }
-    for (;;) {
-        if (!find(store, key, key_len, &found, true) ||
-            found.expired) {
-            kv_count(store, KV_COUNT_MISSES, 1);
-            return KV_MISSING;
-        }
-        look_t look = fill(store, &found, read);
-        if (__builtin_expect(look == LOOK_FOUND, 1)) {
+    uint64_t hash = kv_hash(store, key, key_len);
+    look_t look = find(store, hash, key, key_len, &found, true);
+    while (LIKELY(look == LOOK_FOUND && !found.expired)) {
+        look = describe(store, &found, key_len, read);
+        if (LIKELY(look == LOOK_FOUND)) {
             kv_count(store, KV_COUNT_HITS, 1);
             return KV_OK;
         }
-        if (look == LOOK_OTHER) {
-            return KV_MISSING;
+        if (look == LOOK_AGAIN) {
+            look = find_in_chain(store, hash, key, key_len, &found, true);
         }
     }
+    kv_count(store, KV_COUNT_MISSES, 1);
+    return KV_MISSING;
+}
+
+kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
+                          void *value, size_t room, size_t *value_bytes)
+{
+    found_t found;
+
+    if (UNLIKELY(bad_key(key_len))) {
+        return KV_BAD_KEY;
+    }
+    uint64_t hash = kv_hash(store, key, key_len);
+    look_t look = find(store, hash, key, key_len, &found, true);
+    while (LIKELY(look == LOOK_FOUND && !found.expired)) {
+        if (UNLIKELY(found.flags > KV_FLAG_DEADLINE ||
+                     found.stored_bytes > room)) {
+            return KV_TOO_LARGE;
+        }
+        kv_copy(value, found.record + found.head_bytes + key_len,
+                found.stored_bytes);
+        if (LIKELY(still(store, found.segment, found.generation))) {
+            *value_bytes = found.stored_bytes;
+            kv_count(store, KV_COUNT_HITS, 1);
+            return KV_OK;
+        }
+        look = find_in_chain(store, hash, key, key_len, &found, true);
+    }
+    kv_count(store, KV_COUNT_MISSES, 1);
+    return KV_MISSING;
 }
 
 kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
@@ -240,62 +312,65 @@ kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
         /* The tail before the slots: whatever is set after the slots were
          * searched is newer than this. */
         uint64_t tail = ld_acq(&home->tail);
-        if (!find(store, key, key_len, &found, false)) {
+        look_t look = find(store, hash, key, key_len, &found, false);
+        if (look == LOOK_FOUND) {
+            look = describe(store, &found, key_len, read);
+        }
+        if (look == LOOK_OTHER) {
             peek->version = store->epoch + (tail >> 16);
             peek->deadline_ms = 0;
             peek->expired = false;
             return KV_MISSING;
         }
-        peek->version = store->epoch + found.shape.version;
-        peek->deadline_ms = found.deadline_ms;
-        peek->expired = found.expired;
-        look_t look = fill(store, &found, read);
         if (look == LOOK_FOUND) {
+            peek->version = store->epoch + found.version;
+            peek->deadline_ms = found.deadline_ms;
+            peek->expired = found.expired;
             return found.expired ? KV_MISSING : KV_OK;
         }
-        if (look == LOOK_OTHER) {
-            peek->expired = false;
-            return KV_MISSING;
-        }
     }
 }
 
-/* The stored bytes, plain or compressed. */
-static KV_INLINE kv_result_t copy_stored(kv_store_t *store,
-                                         const kv_read_t *read,
-                                         unsigned char *to)
+/* The stored bytes of a large value, plain or compressed. */
+static __attribute__((noinline)) kv_result_t
+copy_large(kv_store_t *store, const kv_read_t *read, unsigned char *to)
 {
-    kv_result_t result = KV_OK;
+    const kv_shape_t shape = { .head_bytes = 24 };
+    kv_large_t large;
 
-    if (__builtin_expect((read->kind & KV_FLAG_LARGE) != 0, 0)) {
-        const kv_shape_t shape = { .head_bytes = 24 };
-        kv_large_t large;
-        kv_record_large(store->data + read->source - read->key_len - 24,
-                        &shape, &large);
-        if (!still(store, read->segment, read->generation)) {
-            return KV_RETRY;
-        }
-        result = kv_large_read(store, &large, read->chain_bytes, to);
-        to += read->chain_bytes;
+    kv_record_large(store->data + read->source - read->key_len - 24, &shape,
+                    &large);
+    if (!still(store, read->segment, read->generation)) {
+        return KV_RETRY;
     }
-    if (result == KV_OK) {
-        kv_copy(to, store->data + read->source, read->stored_bytes);
+    kv_result_t result = kv_large_read(store, &large, read->chain_bytes, to);
+    if (result != KV_OK) {
+        return result;
     }
-    return still(store, read->segment, read->generation) ? result : KV_RETRY;
+    kv_copy(to + read->chain_bytes, store->data + read->source,
+            read->stored_bytes);
+    return still(store, read->segment, read->generation) ? KV_OK : KV_RETRY;
 }
 
-static kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
+static KV_INLINE kv_result_t copy_plain(kv_store_t *store,
+                                        const kv_read_t *read, void *to)
+{
+    kv_copy(to, store->data + read->source, read->stored_bytes);
+    return LIKELY(still(store, read->segment, read->generation)) ? KV_OK
+                                                                 : KV_RETRY;
+}
+
+static __attribute__((noinline)) kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
                                    void *value)
 {
-    size_t bytes = read->stored_bytes;
-    if (read->kind & KV_FLAG_LARGE) {
-        bytes += read->chain_bytes;
-    }
+    bool large = (read->kind & KV_FLAG_LARGE) != 0;
+    size_t bytes = read->stored_bytes + (large ? read->chain_bytes : 0);
     unsigned char *packed = kv_scratch(store, bytes);
     if (packed == NULL) {
         return KV_NO_MEMORY;
     }
-    kv_result_t result = copy_stored(store, read, packed);
+    kv_result_t result = large ? copy_large(store, read, packed)
+                               : copy_plain(store, read, packed);
     if (result != KV_OK) {
         return result;
     }
@@ -305,15 +380,15 @@ static kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
 
 kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read, void *value)
 {
-    if (__builtin_expect((read->kind & (KV_FLAG_COUNTER | KV_FLAG_RAW)) == 0,
-                         1)) {
-        return copy_stored(store, read, value);
+    if (LIKELY(read->kind <= KV_FLAG_DEADLINE)) {
+        return copy_plain(store, read, value);
     }
     if (read->kind & KV_FLAG_COUNTER) {
         memcpy(value, read->digits, read->value_bytes);
         return KV_OK;
     }
-    return copy_compressed(store, read, value);
+    return read->kind & KV_FLAG_RAW ? copy_compressed(store, read, value)
+                                    : copy_large(store, read, value);
 }
 
 kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len)
@@ -323,8 +398,8 @@ kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len)
     if (bad_key(key_len)) {
         return KV_BAD_KEY;
     }
-    return find(store, key, key_len, &found, false) && !found.expired
-               ? KV_OK : KV_MISSING;
+    return find(store, kv_hash(store, key, key_len), key, key_len, &found,
+                false) == LOOK_FOUND && !found.expired ? KV_OK : KV_MISSING;
 }
 
 kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
@@ -335,7 +410,8 @@ kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
     if (bad_key(key_len)) {
         return KV_BAD_KEY;
     }
-    if (!find(store, key, key_len, &found, false) || found.expired) {
+    if (find(store, kv_hash(store, key, key_len), key, key_len, &found,
+             false) != LOOK_FOUND || found.expired) {
         return KV_MISSING;
     }
     if (found.deadline_ms == 0) {

@@ -2,7 +2,7 @@
 
 noinst_LTLIBRARIES += kvcore/libkvcore.la
 kvcore_libkvcore_la_CPPFLAGS = $(AM_CPPFLAGS)
-kvcore_libkvcore_la_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS) $(ZSTD_CFLAGS) \
+kvcore_libkvcore_la_CFLAGS = $(AM_CFLAGS) $(KVCORE_CFLAGS) $(XXHASH_CFLAGS) $(ZSTD_CFLAGS) \
 	$(ZLIB_CFLAGS) $(BROTLI_CFLAGS)
 kvcore_libkvcore_la_LIBADD = $(ZSTD_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS)
 kvcore_libkvcore_la_SOURCES = \

@@ -86,27 +86,31 @@ static zend_always_inline int64_t ttl_ms_of(zend_long ttl)
     return ttl > INT64_MAX / 1000 ? INT64_MAX : (int64_t)ttl * 1000;
 }
 
-/* kv_read_copy() did not go well at the first try. */
-static ZEND_COLD zend_never_inline void get_again(kv_store_t *store,
-                                                  const zend_string *key,
-                                                  kv_result_t result,
-                                                  zval *return_value)
+/* What kv_read_short() does not do: long values, counters, compressed ones,
+ * and warnings. */
+static zend_never_inline void get_long(kv_store_t *store,
+                                       const zend_string *key,
+                                       kv_result_t result,
+                                       zval *return_value)
 {
-    while (result == KV_RETRY) {
-        zend_string *value;
-        kv_read_t read;
+    if (result == KV_TOO_LARGE) {
+        do {
+            zend_string *value;
+            kv_read_t read;
 
-        result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key), &read);
-        if (result != KV_OK) {
-            break;
-        }
-        value = zend_string_alloc(read.value_bytes, 0);
-        result = kv_read_copy(store, &read, ZSTR_VAL(value));
-        if (result == KV_OK) {
-            ZSTR_VAL(value)[read.value_bytes] = '\0';
-            RETURN_NEW_STR(value);
-        }
-        zend_string_efree(value);
+            result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key),
+                                   &read);
+            if (result != KV_OK) {
+                break;
+            }
+            value = zend_string_alloc(read.value_bytes, 0);
+            result = kv_read_copy(store, &read, ZSTR_VAL(value));
+            if (result == KV_OK) {
+                ZSTR_VAL(value)[read.value_bytes] = '\0';
+                RETURN_NEW_STR(value);
+            }
+            zend_string_efree(value);
+        } while (result == KV_RETRY);
     }
     RETVAL_NULL();
     if (result != KV_MISSING) {
@@ -116,10 +120,11 @@ static ZEND_COLD zend_never_inline void get_again(kv_store_t *store,
 
 PHP_FUNCTION(ephpm_kv_get)
 {
+    char buffer[256];
     zend_string *key;
     zend_string *value;
+    size_t bytes;
     kv_store_t *store;
-    kv_read_t read;
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
@@ -131,33 +136,25 @@ PHP_FUNCTION(ephpm_kv_get)
         RETURN_NULL();
     }
 
-    result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key), &read);
-    if (result != KV_OK) {
-        if (UNEXPECTED(result != KV_MISSING)) {
-            warn(store, result, ZSTR_LEN(key), 0);
+    result = kv_read_short(store, ZSTR_VAL(key), ZSTR_LEN(key), buffer,
+                           sizeof(buffer), &bytes);
+    if (EXPECTED(result == KV_OK)) {
+        if (UNEXPECTED(bytes <= 1)) {
+            /* PHP has the strings of one byte already, and the empty one. */
+            if (bytes == 0) {
+                RETURN_EMPTY_STRING();
+            }
+            RETURN_INTERNED_STR(ZSTR_CHAR((zend_uchar)buffer[0]));
         }
+        value = zend_string_alloc(bytes, 0);
+        memcpy(ZSTR_VAL(value), buffer, bytes);
+        ZSTR_VAL(value)[bytes] = '\0';
+        RETURN_NEW_STR(value);
+    }
+    if (EXPECTED(result == KV_MISSING)) {
         RETURN_NULL();
     }
-    if (EXPECTED(read.value_bytes > 1)) {
-        value = zend_string_alloc(read.value_bytes, 0);
-        result = kv_read_copy(store, &read, ZSTR_VAL(value));
-        if (EXPECTED(result == KV_OK)) {
-            ZSTR_VAL(value)[read.value_bytes] = '\0';
-            RETURN_NEW_STR(value);
-        }
-        zend_string_efree(value);
-    } else if (read.value_bytes == 1) {
-        /* PHP has the strings of one byte already, and the empty one. */
-        unsigned char byte;
-
-        result = kv_read_copy(store, &read, &byte);
-        if (EXPECTED(result == KV_OK)) {
-            RETURN_INTERNED_STR(ZSTR_CHAR(byte));
-        }
-    } else {
-        RETURN_EMPTY_STRING();
-    }
-    get_again(store, key, result, return_value);
+    get_long(store, key, result, return_value);
 }
 
 static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
