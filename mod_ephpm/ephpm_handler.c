@@ -222,8 +222,9 @@ static void end_response(request_rec *r)
     apr_brigade_destroy(end);
 }
 
-/* The client has its whole response after this.  Its connection must not be
- * kept: what it would ask next had to wait for the script. */
+/* The client has its whole response after this.  Its connection is kept: what
+ * it asks next waits for the script at worst, and frameworks call this at the
+ * end of every response. */
 static bool finish(void *request)
 {
     running_t *running = request;
@@ -234,7 +235,6 @@ static bool finish(void *request)
     if (running->finished || r->main != NULL) {
         return false;
     }
-    c->keepalive = AP_CONN_CLOSE;
     end_response(r);
     end = apr_brigade_create(r->pool, c->bucket_alloc);
     APR_BRIGADE_INSERT_TAIL(end, apr_bucket_flush_create(c->bucket_alloc));
