@@ -53,6 +53,9 @@ subtest '40 requests over 8 connections' => sub {
     is_deeply [grep { !$alive{$_} } keys %pids], [], 'which are httpd\'s children';
 };
 
+unlike request($port, '/api/health')->{headers}{connection} // '', qr/close/i,
+    'Symfony\'s responses keep their connection';
+
 subtest '20 first requests at a time' => sub {
     my @answers = map { json($_) } together(20,
         sub { request($port, '/api/stampede')->{content} });
@@ -138,7 +141,7 @@ sub ask_and_kill {
     my $took = time - $start;
     print $socket "GET /api/visits HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         . "Connection: close\r\n\r\n";
-    sleep rand 1.5 * $took;
+    sleep rand 0.8 * $took;
     kill 'KILL', $pid;
     $text = '';
     1 while sysread $socket, $text, 4096, length $text;
