@@ -9,6 +9,7 @@ KVT_NAMES = \
 	t/kvcore/kv_index_test \
 	t/kvcore/kv_layout_test \
 	t/kvcore/kv_lock_test \
+	t/kvcore/kv_model_test \
 	t/kvcore/kv_number_test \
 	t/kvcore/kv_read_test \
 	t/kvcore/kv_segment_test \
@@ -60,6 +61,12 @@ t_kvcore_kv_layout_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_lock_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_lock_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_lock_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_model_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_model_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_model_test_LDFLAGS = $(KVT_CLOCK_LINK)
+t_kvcore_kv_model_test_SOURCES = t/kvcore/kv_model_test.c t/kvcore/kvt_clock.c
+t_kvcore_kv_model_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_number_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_number_test_CFLAGS = $(KVT_CFLAGS)
