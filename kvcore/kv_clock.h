@@ -24,11 +24,10 @@ static inline int64_t kv_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/** The deadline `ttl_ms` (positive) from now, saturated. */
-static inline int64_t kv_deadline_after(int64_t ttl_ms)
+/** The deadline `ttl_ms` (positive) after now_ms, saturated. */
+static inline int64_t kv_deadline_after(int64_t now_ms, int64_t ttl_ms)
 {
-    int64_t now = kv_now_ms();
-    return ttl_ms > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ttl_ms;
+    return ttl_ms > INT64_MAX - 1 - now_ms ? INT64_MAX - 1 : now_ms + ttl_ms;
 }
 
 #endif

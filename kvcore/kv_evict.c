@@ -56,16 +56,6 @@ typedef struct keep {
     uint32_t max_bytes;   /* by frequency, at most */
 } keep_t;
 
-kv_result_t kv_shard_lock(kv_store_t *store, kv_shard_t *shard)
-{
-    bool stolen;
-    kv_result_t result = kv_lock(store, &shard->lock, &stolen);
-    if (stolen) {
-        kv_shard_derive(store, shard);
-    }
-    return result;
-}
-
 /* ------------------------------------------------------------------ */
 /* Walking a segment                                                   */
 

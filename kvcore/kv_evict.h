@@ -9,7 +9,8 @@
 #ifndef KV_EVICT_H
 #define KV_EVICT_H
 
-#include "kv_index.h"
+#include "kv_derive.h"
+#include "kv_lock.h"
 
 /** Was the key of this ghost evicted so recently that a store not much larger
  * would still have it? */
@@ -49,6 +50,15 @@ _Atomic uint64_t *kv_evict_from_chain(kv_store_t *store, kv_shard_t *shard,
 void kv_evict_idle(kv_store_t *store, kv_shard_t *shard);
 
 /** kv_lock() of a shard: after a takeover its counters are derived anew. */
-kv_result_t kv_shard_lock(kv_store_t *store, kv_shard_t *shard);
+static KV_INLINE kv_result_t kv_shard_lock(kv_store_t *store,
+                                           kv_shard_t *shard)
+{
+    bool stolen;
+    kv_result_t result = kv_lock(store, &shard->lock, &stolen);
+    if (UNLIKELY(stolen)) {
+        kv_shard_derive(store, shard);
+    }
+    return result;
+}
 
 #endif

@@ -33,6 +33,7 @@
 #ifndef KV_INDEX_H
 #define KV_INDEX_H
 
+#include "kv_clock.h"
 #include "kv_segment.h"
 
 #define XXH_INLINE_ALL
@@ -190,6 +191,50 @@ typedef struct kv_place {
 /** Find `key` as the writer that holds its shard's lock. */
 void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
                    size_t key_len, kv_place_t *place);
+
+/**
+ * The same, in line for what is usual: the key is in its own bucket, or
+ * nothing of its tag is there.
+ *
+ * @param now_ms  the time, if the caller knows it already; else 0
+ */
+static KV_INLINE void kv_place_find_quick(kv_store_t *store, uint64_t hash,
+                                          const void *key, size_t key_len,
+                                          int64_t now_ms, kv_place_t *place)
+{
+    kv_bucket_t *home = kv_hash_home(store, hash);
+    uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
+    uint64_t room;
+
+    place->shard = &store->shards[kv_hash_shard(store, hash)];
+    place->home = home;
+    place->tag = kv_hash_tag(hash);
+    place->expired = false;
+    place->ghost = NULL;
+    if (bits != 0) {
+        _Atomic uint64_t *slot = &home->slot[__builtin_ctz(bits)];
+        uint64_t slot_value = ld_rlx(slot);
+        unsigned char *record = kv_slot_record(store, slot_value, &room);
+        if (LIKELY(record != NULL && kv_slot_live(slot_value)) &&
+            kv_record_shape(record, room, &place->shape) &&
+            place->shape.key_len == key_len &&
+            kv_same(key, record + place->shape.head_bytes, key_len)) {
+            int64_t deadline_ms =
+                kv_record_deadline_ms(record, place->shape.flags);
+            place->expired =
+                deadline_ms != 0 &&
+                deadline_ms <= (now_ms != 0 ? now_ms : kv_now_ms());
+            place->slot = slot;
+            place->slot_value = slot_value;
+            place->record = record;
+            return;
+        }
+    } else if ((ld_rlx(&home->tail) & 0xffff) == 0) {
+        place->slot = NULL;
+        return;
+    }
+    kv_place_find(store, hash, key, key_len, place);
+}
 
 /**
  * A free slot in the chain of `home`: an empty one, else the oldest ghost's,

@@ -18,7 +18,8 @@ uint64_t kv_large_max_bytes(const kv_store_t *store)
     /* A quarter of the segments, as another store's shard has to be left
      * with room for its own records. */
     uint64_t chunks = store->segments / 4;
-    return (chunks ? chunks : 1) * kv_segment_chunk_bytes(store);
+    uint64_t max = (chunks ? chunks : 1) * kv_segment_chunk_bytes(store);
+    return max > UINT32_MAX ? UINT32_MAX : max;
 }
 
 static _Atomic uint64_t *chunk_word(const kv_store_t *store, uint32_t segment,

@@ -24,6 +24,7 @@
 
 #include "kv.h"
 #include "kv_atomic.h"
+#include "kv_compiler.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -190,6 +191,7 @@ struct kv_store {
     _Atomic uint64_t *overflow_maps;
     uint64_t epoch;
     uint64_t large_record_bytes;     /* records up to this are not split */
+    uint64_t value_max_bytes;
     kv_geometry_t geometry;
     kv_config_t config;
     uint32_t entry;                  /* in the table of threads */

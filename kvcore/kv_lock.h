@@ -53,7 +53,7 @@ kv_result_t kv_lock_slow(kv_store_t *store, kv_lock_t *lock, bool *stolen);
 /** Take the lock over if its owner is dead; never waits. */
 bool kv_lock_steal(kv_store_t *store, kv_lock_t *lock);
 
-static inline kv_result_t kv_lock(kv_store_t *store, kv_lock_t *lock,
+static KV_INLINE kv_result_t kv_lock(kv_store_t *store, kv_lock_t *lock,
                                   bool *stolen)
 {
     uint64_t expected = 0;

@@ -40,10 +40,6 @@
 #include "kv_compress.h"
 #include "kv_read.h"
 
-#define KV_INLINE inline __attribute__((always_inline))
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-
 typedef struct found {
     unsigned char *record;
     uint64_t version;
@@ -130,7 +126,7 @@ static KV_INLINE void touch_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
 }
 
 /* Find the key, though it be expired. */
-static __attribute__((noinline)) look_t
+static KV_NOINLINE look_t
 find_in_chain(kv_store_t *store, uint64_t hash, const void *key,
               size_t key_len, found_t *found, bool touch)
 {
@@ -200,7 +196,7 @@ static inline bool bad_key(size_t key_len)
 
 /* A counter's text, the sizes of large and compressed values.
  * LOOK_OTHER: scribbled over. */
-static __attribute__((noinline)) look_t
+static KV_NOINLINE look_t
 describe_kind(kv_store_t *store, const found_t *found, kv_read_t *read)
 {
     const kv_shape_t shape = { .head_bytes = found->head_bytes };
@@ -332,7 +328,7 @@ kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
 }
 
 /* The stored bytes of a large value, plain or compressed. */
-static __attribute__((noinline)) kv_result_t
+static KV_NOINLINE kv_result_t
 copy_large(kv_store_t *store, const kv_read_t *read, unsigned char *to)
 {
     const kv_shape_t shape = { .head_bytes = 24 };
@@ -360,7 +356,7 @@ static KV_INLINE kv_result_t copy_plain(kv_store_t *store,
                                                                  : KV_RETRY;
 }
 
-static __attribute__((noinline)) kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
+static KV_NOINLINE kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
                                    void *value)
 {
     bool large = (read->kind & KV_FLAG_LARGE) != 0;

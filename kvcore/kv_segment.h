@@ -82,6 +82,19 @@ static inline uint32_t kv_segment_chunk_bytes(const kv_store_t *store)
     return store->geometry.segment_bytes - KV_SEGMENT_HEAD_BYTES;
 }
 
+static inline uint32_t kv_segment_of(const kv_store_t *store,
+                                     const void *record)
+{
+    return (uint32_t)((uint64_t)((const unsigned char *)record - store->data)
+                      >> store->segment_shift);
+}
+
+static inline uint32_t kv_shard_number(const kv_store_t *store,
+                                       const kv_shard_t *shard)
+{
+    return (uint32_t)(shard - store->shards);
+}
+
 /** Free segments in the pool, counted in the free map. */
 uint32_t kv_pool_count(const kv_store_t *store);
 
@@ -108,8 +121,16 @@ void kv_segment_unlink(kv_store_t *store, kv_shard_t *shard,
                        uint32_t segment);
 
 /** Room for one more record of `bytes` in the queue's open segment? */
-bool kv_segment_has_room(const kv_store_t *store, const kv_shard_t *shard,
-                         kv_queue_t queue, uint64_t bytes);
+static KV_INLINE bool kv_segment_has_room(const kv_store_t *store, const kv_shard_t *shard,
+                         kv_queue_t queue, uint64_t bytes)
+{
+    uint32_t open = ld_rlx(&shard->open[queue]);
+    if (open == 0 || open > store->segments) {
+        return false;
+    }
+    return bytes <= (uint64_t)store->geometry.segment_bytes -
+                        ld_rlx(&store->segment[open - 1].write_off);
+}
 
 /** Take a fresh segment from the pool and open it for the queue.
  * @return false: the pool has none to give */
@@ -123,34 +144,56 @@ bool kv_segment_open(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
  *
  * @return the record
  */
-void *kv_record_append(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
-                       uint32_t flags, size_t key_len, size_t stored_bytes);
+static KV_INLINE void *kv_record_append(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
+                       uint32_t flags, size_t key_len, size_t stored_bytes)
+{
+    uint32_t segment = ld_rlx(&shard->open[queue]) - 1;
+    kv_segment_t *books = &store->segment[segment];
+    uint32_t at = ld_rlx(&books->write_off);
+    unsigned char *record = kv_segment_start(store, segment) + at;
+    uint32_t bytes = (uint32_t)kv_record_bytes(flags, key_len, stored_bytes);
+
+    st_rlx(kv_record_word(record, 0), (uint64_t)key_len);
+    st_rlx(kv_record_word(record, 8),
+           (uint64_t)flags << 32 | (uint32_t)stored_bytes);
+    st_rel(&books->write_off, at + bytes);
+    return record;
+}
 
 /** Account for a record that a slot now points to. */
-void kv_segment_add_live(kv_store_t *store, kv_shard_t *shard, void *record,
-                         uint32_t flags, uint32_t total_bytes);
+static KV_INLINE void kv_segment_add_live(kv_store_t *store, kv_shard_t *shard, void *record,
+                         uint32_t flags, uint32_t total_bytes)
+{
+    kv_segment_t *books = &store->segment[kv_segment_of(store, record)];
+    int64_t deadline_ms = kv_record_deadline_ms(record, flags);
+
+    st_rlx(&shard->live_bytes, ld_rlx(&shard->live_bytes) + total_bytes);
+    st_rlx(&books->live_bytes, ld_rlx(&books->live_bytes) + total_bytes);
+    if (deadline_ms == 0) {
+        st_rlx(&books->permanent_bytes,
+               ld_rlx(&books->permanent_bytes) + total_bytes);
+    } else if (deadline_ms < ld_rlx(&books->min_deadline_ms)) {
+        st_rlx(&books->min_deadline_ms, deadline_ms);
+    }
+}
 
 /** Account for a record that a slot no longer points to. */
-void kv_segment_remove_live(kv_store_t *store, kv_shard_t *shard,
-                            void *record, uint32_t flags,
-                            uint32_t total_bytes);
+static KV_INLINE void kv_segment_remove_live(kv_store_t *store, kv_shard_t *shard, void *record,
+                            uint32_t flags, uint32_t total_bytes)
+{
+    kv_segment_t *books = &store->segment[kv_segment_of(store, record)];
+
+    st_rlx(&shard->live_bytes, ld_rlx(&shard->live_bytes) - total_bytes);
+    st_rlx(&books->live_bytes, ld_rlx(&books->live_bytes) - total_bytes);
+    if (kv_record_deadline_ms(record, flags) == 0) {
+        st_rlx(&books->permanent_bytes,
+               ld_rlx(&books->permanent_bytes) - total_bytes);
+    }
+}
 
 /** Account for a deadline that changes in place. */
 void kv_segment_move_deadline(kv_store_t *store, void *record,
                               uint32_t total_bytes, int64_t from_ms,
                               int64_t to_ms);
-
-static inline uint32_t kv_segment_of(const kv_store_t *store,
-                                     const void *record)
-{
-    return (uint32_t)((uint64_t)((const unsigned char *)record - store->data)
-                      >> store->segment_shift);
-}
-
-static inline uint32_t kv_shard_number(const kv_store_t *store,
-                                       const kv_shard_t *shard)
-{
-    return (uint32_t)(shard - store->shards);
-}
 
 #endif

@@ -191,6 +191,7 @@ kv_result_t kv_store_attach(void *memory, size_t size_bytes, kv_store_t **out)
     /* Two of these fill a segment, or one of 64 KiB and its key. */
     store->large_record_bytes =
         g->segment_bytes / 2 + g->segment_bytes / 64;
+    store->value_max_bytes = kv_large_max_bytes(store);
 
     pthread_mutex_lock(&handles_lock);
     store->list_next = handles;
@@ -224,8 +225,7 @@ void kv_store_detach(kv_store_t *store)
 
 size_t kv_store_value_max(const kv_store_t *store)
 {
-    uint64_t max = kv_large_max_bytes(store);
-    return max > UINT32_MAX ? UINT32_MAX : (size_t)max;
+    return (size_t)store->value_max_bytes;
 }
 
 void kv_store_config(const kv_store_t *store, kv_config_t *config)

@@ -29,7 +29,7 @@ static inline kv_shard_t *shard_of(kv_store_t *store, uint64_t hash)
     return &store->shards[kv_hash_shard(store, hash)];
 }
 
-static inline kv_result_t check_key(const kv_store_t *store, size_t key_len)
+static KV_INLINE kv_result_t check_key(const kv_store_t *store, size_t key_len)
 {
     if (key_len - 1 >= KV_KEY_MAX_BYTES) {
         return KV_BAD_KEY;
@@ -43,7 +43,7 @@ static inline kv_result_t check_key(const kv_store_t *store, size_t key_len)
 }
 
 /* Make room under the shard's lock, which is let go unless KV_OK. */
-static kv_result_t make_room(kv_store_t *store, kv_shard_t *shard,
+static KV_NOINLINE kv_result_t make_room(kv_store_t *store, kv_shard_t *shard,
                              uint64_t bytes)
 {
     kv_result_t result =
@@ -56,7 +56,7 @@ static kv_result_t make_room(kv_store_t *store, kv_shard_t *shard,
 }
 
 /* Lock the shard, with room for a record of `bytes`. */
-static inline kv_result_t lock_with_room(kv_store_t *store, kv_shard_t *shard,
+static KV_INLINE kv_result_t lock_with_room(kv_store_t *store, kv_shard_t *shard,
                                          uint64_t bytes)
 {
     kv_result_t result = kv_shard_lock(store, shard);
@@ -68,7 +68,7 @@ static inline kv_result_t lock_with_room(kv_store_t *store, kv_shard_t *shard,
 }
 
 /* Steps 3 and 4 for a record in place; its stamp is stored here too. */
-static kv_result_t publish(kv_store_t *store, kv_place_t *place,
+static KV_INLINE kv_result_t publish(kv_store_t *store, kv_place_t *place,
                            _Atomic uint64_t *slot, void *record,
                            uint32_t flags, uint32_t total_bytes,
                            uint64_t version, size_t key_len)
@@ -108,7 +108,7 @@ static kv_result_t publish(kv_store_t *store, kv_place_t *place,
 }
 
 /* The key's slot, or a free one. */
-static _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
+static KV_INLINE _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
 {
     if (place->slot != NULL) {
         return place->slot;
@@ -129,6 +129,7 @@ static _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
 
 typedef struct change {
     uint32_t flags;
+    int64_t now_ms;            /* if the time is known; else 0 */
     int64_t deadline_ms;       /* if DEADLINE */
     uint64_t raw_bytes;        /* if RAW */
     const void *stored;
@@ -138,7 +139,7 @@ typedef struct change {
 
 /* The queue for the key's new record: the one it is in, and the main one for
  * a key that was evicted not long ago and is wanted again. */
-static kv_queue_t queue_for(kv_store_t *store, const kv_place_t *place,
+static KV_INLINE kv_queue_t queue_for(kv_store_t *store, const kv_place_t *place,
                             uint64_t bytes)
 {
     kv_shard_t *shard = place->shard;
@@ -159,7 +160,7 @@ static kv_queue_t queue_for(kv_store_t *store, const kv_place_t *place,
 }
 
 /* Append and fill a record.  There is room in the small queue. */
-static unsigned char *write_record(kv_store_t *store, const kv_place_t *place,
+static KV_INLINE unsigned char *write_record(kv_store_t *store, const kv_place_t *place,
                                    const void *key, size_t key_len,
                                    const change_t *change)
 {
@@ -189,14 +190,14 @@ static unsigned char *write_record(kv_store_t *store, const kv_place_t *place,
     return record;
 }
 
-static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
+static KV_INLINE kv_result_t set_locked(kv_store_t *store, uint64_t hash,
                               const void *key, size_t key_len,
                               change_t *change, int64_t ttl_ms,
                               kv_set_when_t when, uint64_t version)
 {
     kv_place_t place;
 
-    kv_place_find(store, hash, key, key_len, &place);
+    kv_place_find_quick(store, hash, key, key_len, change->now_ms, &place);
     bool present = place.slot != NULL && !place.expired;
     if (when == KV_SET_IF_ABSENT && present) {
         return KV_EXISTS;
@@ -227,7 +228,7 @@ static kv_result_t set_locked(kv_store_t *store, uint64_t hash,
                    kv_shard_next_version(place.shard), key_len);
 }
 
-static kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
+static KV_NOINLINE kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
                              size_t key_len, change_t *change, int64_t ttl_ms,
                              kv_set_when_t when, uint64_t version)
 {
@@ -283,7 +284,7 @@ static bool is_large(const kv_store_t *store, uint64_t record_bytes,
 }
 
 /* kv_value_set(); with `version` not 0 only if the key has that version. */
-static kv_result_t set_value(kv_store_t *store, const void *key,
+static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
                              size_t key_len, const void *value,
                              size_t value_len, int64_t ttl_ms,
                              kv_set_when_t when, uint64_t version)
@@ -292,13 +293,14 @@ static kv_result_t set_value(kv_store_t *store, const void *key,
     if (result != KV_OK) {
         return result;
     }
-    if (value_len > kv_store_value_max(store)) {
+    if (value_len > store->value_max_bytes) {
         return KV_TOO_LARGE;
     }
-    change_t change = { 0, 0, 0, value, value_len, NULL };
+    change_t change = { .stored = value, .stored_bytes = value_len };
     if (ttl_ms > 0) {
         change.flags = KV_FLAG_DEADLINE;
-        change.deadline_ms = kv_deadline_after(ttl_ms);
+        change.now_ms = kv_now_ms();
+        change.deadline_ms = kv_deadline_after(change.now_ms, ttl_ms);
     } else if (ttl_ms == KV_KEEP_TTL) {
         change.flags = KV_FLAG_DEADLINE;
     }
@@ -472,7 +474,7 @@ kv_result_t kv_value_set_equal(kv_store_t *store, const void *key,
 }
 
 /* Add in place: the record is a counter already. */
-static kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
+static KV_INLINE kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
                                 int64_t delta, int64_t *sum)
 {
     _Atomic uint64_t *counter =
@@ -495,7 +497,7 @@ static kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
     return KV_OK;
 }
 
-static kv_result_t add_locked(kv_store_t *store, uint64_t hash,
+static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
                               const void *key, size_t key_len, int64_t delta,
                               int64_t *sum)
 {
@@ -503,7 +505,7 @@ static kv_result_t add_locked(kv_store_t *store, uint64_t hash,
     int64_t next = delta;
     int64_t deadline_ms = 0;
 
-    kv_place_find(store, hash, key, key_len, &place);
+    kv_place_find_quick(store, hash, key, key_len, 0, &place);
     if (place.slot != NULL && !place.expired) {
         const kv_shape_t *shape = &place.shape;
         int64_t now;
@@ -525,7 +527,8 @@ static kv_result_t add_locked(kv_store_t *store, uint64_t hash,
     if (slot == NULL) {
         return KV_NO_ROOM;
     }
-    change_t change = { KV_FLAG_COUNTER, deadline_ms, 0, "", 0, NULL };
+    change_t change = { .flags = KV_FLAG_COUNTER, .deadline_ms = deadline_ms,
+                        .stored = "" };
     if (deadline_ms != 0) {
         change.flags |= KV_FLAG_DEADLINE;
     }
@@ -602,7 +605,8 @@ kv_result_t kv_deadline_set(kv_store_t *store, const void *key, size_t key_len,
     if (result != KV_OK) {
         return result == KV_TOO_LARGE ? KV_MISSING : result;
     }
-    int64_t deadline_ms = ttl_ms > 0 ? kv_deadline_after(ttl_ms) : 0;
+    int64_t deadline_ms =
+        ttl_ms > 0 ? kv_deadline_after(kv_now_ms(), ttl_ms) : 0;
     uint64_t hash = kv_hash(store, key, key_len);
     kv_shard_t *shard = shard_of(store, hash);
     for (;;) {

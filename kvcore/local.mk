@@ -10,6 +10,7 @@ kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv_atomic.h \
 	kvcore/kv_check.c \
 	kvcore/kv_clock.h \
+	kvcore/kv_compiler.h \
 	kvcore/kv_compress.c \
 	kvcore/kv_compress.h \
 	kvcore/kv_config.c \
