@@ -19,15 +19,14 @@
  *
  * I1  A live key is in exactly one slot, and stays in that slot as long as
  *     it lives: an update stores another offset into it.
- * I2  A slot that is neither 0 nor a ghost points to a record that begins before its
- *     segment's write_off, in a log segment of the bucket's shard, whose key
- *     has the slot's tag, bucket and shard.
- * I3  An overflow bucket belongs to one chain at most.  It leaves a chain
- *     only as its last and when it has no live key: a reader that is in it misses
- *     nothing.  The overflow map has its bit exactly then.
- * I4  A tail's version is no older than any removal from its chain: it is
- *     stored before the slot is cleared.
- * I5  The shard's entries and live_bytes are those of its slots.
+ * I2  A slot that is neither 0 nor a ghost points to a record that begins
+ * before its segment's write_off, in a log segment of the bucket's shard, whose
+ * key has the slot's tag, bucket and shard. I3  An overflow bucket belongs to
+ * one chain at most.  It leaves a chain only as its last and when it has no
+ * live key: a reader that is in it misses nothing.  The overflow map has its
+ * bit exactly then. I4  A tail's version is no older than any removal from its
+ * chain: it is stored before the slot is cleared. I5  The shard's entries and
+ * live_bytes are those of its slots.
  */
 
 #ifndef KV_INDEX_H

@@ -214,7 +214,8 @@ kv_result_t kv_geometry_make(uint64_t size_bytes, const kv_config_t *config,
 static inline unsigned char *kv_layout_align(void *memory, size_t *size_bytes)
 {
     uintptr_t at = (uintptr_t)memory;
-    uintptr_t aligned = (at + KV_LINE_BYTES - 1) & ~(uintptr_t)(KV_LINE_BYTES - 1);
+    uintptr_t aligned =
+        (at + KV_LINE_BYTES - 1) & ~(uintptr_t)(KV_LINE_BYTES - 1);
     size_t skipped = (size_t)(aligned - at);
     *size_bytes = *size_bytes > skipped ? *size_bytes - skipped : 0;
     return (unsigned char *)aligned;

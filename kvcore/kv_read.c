@@ -356,8 +356,9 @@ static KV_INLINE kv_result_t copy_plain(kv_store_t *store,
                                                                  : KV_RETRY;
 }
 
-static KV_NOINLINE kv_result_t copy_compressed(kv_store_t *store, const kv_read_t *read,
-                                   void *value)
+static KV_NOINLINE kv_result_t copy_compressed(kv_store_t *store,
+                                               const kv_read_t *read,
+                                               void *value)
 {
     bool large = (read->kind & KV_FLAG_LARGE) != 0;
     size_t bytes = read->stored_bytes + (large ? read->chain_bytes : 0);

@@ -121,8 +121,9 @@ void kv_segment_unlink(kv_store_t *store, kv_shard_t *shard,
                        uint32_t segment);
 
 /** Room for one more record of `bytes` in the queue's open segment? */
-static KV_INLINE bool kv_segment_has_room(const kv_store_t *store, const kv_shard_t *shard,
-                         kv_queue_t queue, uint64_t bytes)
+static KV_INLINE bool kv_segment_has_room(const kv_store_t *store,
+                                          const kv_shard_t *shard,
+                                          kv_queue_t queue, uint64_t bytes)
 {
     uint32_t open = ld_rlx(&shard->open[queue]);
     if (open == 0 || open > store->segments) {
@@ -144,8 +145,9 @@ bool kv_segment_open(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
  *
  * @return the record
  */
-static KV_INLINE void *kv_record_append(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
-                       uint32_t flags, size_t key_len, size_t stored_bytes)
+static KV_INLINE void *kv_record_append(kv_store_t *store, kv_shard_t *shard,
+                                        kv_queue_t queue, uint32_t flags,
+                                        size_t key_len, size_t stored_bytes)
 {
     uint32_t segment = ld_rlx(&shard->open[queue]) - 1;
     kv_segment_t *books = &store->segment[segment];
@@ -161,8 +163,9 @@ static KV_INLINE void *kv_record_append(kv_store_t *store, kv_shard_t *shard, kv
 }
 
 /** Account for a record that a slot now points to. */
-static KV_INLINE void kv_segment_add_live(kv_store_t *store, kv_shard_t *shard, void *record,
-                         uint32_t flags, uint32_t total_bytes)
+static KV_INLINE void kv_segment_add_live(kv_store_t *store, kv_shard_t *shard,
+                                          void *record, uint32_t flags,
+                                          uint32_t total_bytes)
 {
     kv_segment_t *books = &store->segment[kv_segment_of(store, record)];
     int64_t deadline_ms = kv_record_deadline_ms(record, flags);
@@ -178,8 +181,10 @@ static KV_INLINE void kv_segment_add_live(kv_store_t *store, kv_shard_t *shard, 
 }
 
 /** Account for a record that a slot no longer points to. */
-static KV_INLINE void kv_segment_remove_live(kv_store_t *store, kv_shard_t *shard, void *record,
-                            uint32_t flags, uint32_t total_bytes)
+static KV_INLINE void kv_segment_remove_live(kv_store_t *store,
+                                             kv_shard_t *shard, void *record,
+                                             uint32_t flags,
+                                             uint32_t total_bytes)
 {
     kv_segment_t *books = &store->segment[kv_segment_of(store, record)];
 

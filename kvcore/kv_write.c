@@ -56,8 +56,8 @@ static KV_NOINLINE kv_result_t make_room(kv_store_t *store, kv_shard_t *shard,
 }
 
 /* Lock the shard, with room for a record of `bytes`. */
-static KV_INLINE kv_result_t lock_with_room(kv_store_t *store, kv_shard_t *shard,
-                                         uint64_t bytes)
+static KV_INLINE kv_result_t lock_with_room(kv_store_t *store,
+                                            kv_shard_t *shard, uint64_t bytes)
 {
     kv_result_t result = kv_shard_lock(store, shard);
     if (result == KV_OK &&
@@ -108,7 +108,8 @@ static KV_INLINE kv_result_t publish(kv_store_t *store, kv_place_t *place,
 }
 
 /* The key's slot, or a free one. */
-static KV_INLINE _Atomic uint64_t *slot_for(kv_store_t *store, kv_place_t *place)
+static KV_INLINE _Atomic uint64_t *slot_for(kv_store_t *store,
+                                            kv_place_t *place)
 {
     if (place->slot != NULL) {
         return place->slot;
@@ -139,8 +140,8 @@ typedef struct change {
 
 /* The queue for the key's new record: the one it is in, and the main one for
  * a key that was evicted not long ago and is wanted again. */
-static KV_INLINE kv_queue_t queue_for(kv_store_t *store, const kv_place_t *place,
-                            uint64_t bytes)
+static KV_INLINE kv_queue_t queue_for(kv_store_t *store,
+                                      const kv_place_t *place, uint64_t bytes)
 {
     kv_shard_t *shard = place->shard;
     bool main_queue;
@@ -160,9 +161,10 @@ static KV_INLINE kv_queue_t queue_for(kv_store_t *store, const kv_place_t *place
 }
 
 /* Append and fill a record.  There is room in the small queue. */
-static KV_INLINE unsigned char *write_record(kv_store_t *store, const kv_place_t *place,
-                                   const void *key, size_t key_len,
-                                   const change_t *change)
+static KV_INLINE unsigned char *write_record(kv_store_t *store,
+                                             const kv_place_t *place,
+                                             const void *key, size_t key_len,
+                                             const change_t *change)
 {
     kv_queue_t queue =
         queue_for(store, place,
@@ -228,9 +230,10 @@ static KV_INLINE kv_result_t set_locked(kv_store_t *store, uint64_t hash,
                    kv_shard_next_version(place.shard), key_len);
 }
 
-static KV_NOINLINE kv_result_t set_large(kv_store_t *store, uint64_t hash, const void *key,
-                             size_t key_len, change_t *change, int64_t ttl_ms,
-                             kv_set_when_t when, uint64_t version)
+static KV_NOINLINE kv_result_t set_large(kv_store_t *store, uint64_t hash,
+                                         const void *key, size_t key_len,
+                                         change_t *change, int64_t ttl_ms,
+                                         kv_set_when_t when, uint64_t version)
 {
     kv_build_t build;
     kv_shard_t *shard = shard_of(store, hash);
