@@ -348,11 +348,12 @@ static void remove_runtime_dir(const char *folder)
  * which is stderr then. */
 static void choose_log(cli_host_t *host)
 {
-    int fd = open("/dev/stderr", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    static const char name[] = "/proc/self/fd/2";
+    int fd = open(name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
 
     if (fd >= 0) {
         close(fd);
-        host->log = "/dev/stderr";
+        host->log = name;
     } else {
         dup2(STDERR_FILENO, STDOUT_FILENO);
         host->log = "|/bin/cat";

@@ -73,13 +73,14 @@ sub wait_until {
     return 1;
 }
 
-# start(LOG, PORT, LIST) -> process id, once it listens; undef if it ends
+# start(LOG, PORT, LIST) -> process id, once it listens; undef if it ends.
+# LOG is a file's name, or a handle.
 sub start {
     my ($log, $port, @command) = @_;
     my $child = fork() // die "fork: $!";
     if ($child == 0) {
         open STDIN,  '<', '/dev/null' or POSIX::_exit(125);
-        open STDOUT, '>', $log        or POSIX::_exit(125);
+        open STDOUT, ref $log ? '>&' : '>', $log or POSIX::_exit(125);
         open STDERR, '>&', \*STDOUT   or POSIX::_exit(125);
         { no warnings 'exec'; exec { $command[0] } @command; }
         POSIX::_exit(126);

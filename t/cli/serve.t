@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::Bin;
 use Cli qw(ephpm run spew slurp scratch free_port start stop get wait_until);
 use File::Copy qw(copy);
+use Socket qw(AF_UNIX PF_UNSPEC SOCK_STREAM);
 use Test::More;
 
 my $build = $ENV{EPHPM_BUILDDIR};
@@ -93,6 +94,27 @@ for my $signal ('TERM', 'INT') {
         ok stop($child, 'KILL'), 'KILL: it ends';
         ok wait_until(60, sub { !IO::Socket::INET->new("127.0.0.1:$port") }),
             'KILL: httpd ends with it';
+    }
+}
+
+{
+    # What service managers may give for stderr; it cannot be opened by name.
+    socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC
+        or die "socketpair: $!";
+    my $port = free_port();
+    my $child = start($theirs, $port, ephpm(), 'serve', '--config',
+        "$tmp/ephpm.toml", '--listen', "127.0.0.1:$port");
+    close $theirs;
+    ok $child, 'stderr is a socket: it starts';
+    if ($child) {
+        is get($port, '/')->{status}, 200, 'stderr is a socket: it answers';
+        ok stop($child, 'TERM'), 'stderr is a socket: it ends';
+        local $/;
+        my $log = <$ours>;
+        like $log, qr/"GET \/ HTTP\/1\.1" 200/,
+            'stderr is a socket: requests are logged';
+        like $log, qr/resuming normal operations/,
+            'stderr is a socket: errors are logged';
     }
 }
 
