@@ -29,7 +29,7 @@ static request_rec *look_up(request_rec *r, const char *uri)
     request_rec *found = ap_sub_req_lookup_uri(uri, r, r->output_filters);
 
     if (found != NULL && found->status != HTTP_OK) {
-        php_error_docref(NULL, E_WARNING, "\"%s\" was not found here: %d %s",
+        php_error_docref(NULL, E_WARNING, "\"%s\" cannot be had: %d %s",
                          uri, found->status,
                          ap_get_status_line(found->status) + 4);
         ap_destroy_sub_req(found);

@@ -5,7 +5,7 @@ package OwnServer;
 
 use strict;
 use warnings;
-use EphpmTest;
+use EphpmTest qw(request slurp spew wait_until);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
@@ -68,19 +68,23 @@ sub start {
     my ($self) = @_;
     my $child = fork() // die "fork: $!";
     if ($child == 0) {
+        # httpd ends its whole process group when it ends.
+        POSIX::setpgid(0, 0);
         open STDIN, '<', '/dev/null';
         open STDOUT, '>', "$self->{dir}/said";
         open STDERR, '>&', \*STDOUT;
-        exec $ENV{HTTPD}, '-f', $self->{conf}, '-DFOREGROUND';
+        { no warnings 'exec'; exec $ENV{HTTPD}, '-f', $self->{conf},
+            '-DFOREGROUND'; }
         POSIX::_exit(126);
     }
     $self->{pid} = $child;
     push @running, $self;
     my $ended = 0;
+    my $before = $self->cycles;
+    # It listens before it can serve.
     wait_until(sub {
         $ended = waitpid($child, WNOHANG) == $child;
-        return $ended
-            || IO::Socket::INET->new("127.0.0.1:$self->{port}");
+        return $ended || $self->cycles > $before;
     });
     $self->{pid} = 0 if $ended;
     return !$ended;
@@ -89,14 +93,18 @@ sub start {
 sub said { return slurp("$_[0]{dir}/said") }
 sub logged { return slurp($_[0]{log}) }
 
+# How often it has read its configuration and gone to work.
+sub cycles {
+    my ($self) = @_;
+    my $cycles = () = $self->logged =~ /resuming normal operations/g;
+    return $cycles;
+}
+
 sub graceful {
     my ($self) = @_;
-    my $before = () = $self->logged =~ /resuming normal operations/g;
+    my $before = $self->cycles;
     kill 'USR1', $self->{pid};
-    return wait_until(sub {
-        my $now = () = $self->logged =~ /resuming normal operations/g;
-        return $now > $before;
-    });
+    return wait_until(sub { $self->cycles > $before });
 }
 
 sub get {

@@ -1,0 +1,3 @@
+<?php
+
+echo str_repeat("text ", 1000);

@@ -1,0 +1,3 @@
+<?php
+
+echo $_SERVER['REDIRECT_STATUS'], ' ', $_SERVER['REDIRECT_URL'], ' ', $_SERVER['REQUEST_METHOD'];

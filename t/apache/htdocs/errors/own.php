@@ -1,0 +1,4 @@
+<?php
+
+http_response_code(404);
+echo "own page";

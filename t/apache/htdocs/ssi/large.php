@@ -1,0 +1,3 @@
+<?php
+
+echo str_repeat('x', 20000), ' <<!--#include virtual="/hello.php" -->> ', str_repeat('y', 20000);

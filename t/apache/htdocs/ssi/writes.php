@@ -1,0 +1,3 @@
+<?php
+
+echo 'before <<!--#include virtual="/hello.php" -->> after';

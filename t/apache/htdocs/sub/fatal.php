@@ -1,0 +1,4 @@
+<?php
+
+echo "before";
+no_such_function_of_ours();

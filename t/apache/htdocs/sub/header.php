@@ -1,0 +1,4 @@
+<?php
+
+@header("X-Inner: 1");
+echo "inner";

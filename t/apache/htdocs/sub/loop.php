@@ -1,0 +1,3 @@
+<?php
+
+@virtual("/sub/loop.php");

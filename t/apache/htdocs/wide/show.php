@@ -1,0 +1,3 @@
+<?php
+
+echo ini_get("open_basedir"), "|", ini_set("open_basedir", "/") === false ? "kept" : "widened";

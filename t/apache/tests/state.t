@@ -1,0 +1,117 @@
+# The state of the process: nothing leaks into the next request, and nothing
+# of the server's into what a script starts.
+
+use strict;
+use warnings;
+use Apache::Test ();
+use EphpmTest;
+use MIME::Base64 ();
+use POSIX ();
+use Test::More;
+
+# One connection is one child: what the first request leaves the second sees.
+sub both {
+    my ($first, $second) = @_;
+    my $socket = connect_to();
+    my @bodies;
+    for my $code ($first, $second) {
+        send_request($socket, path => '/eval.php', keep => 1, headers => [
+            'X-Code' => MIME::Base64::encode_base64(
+                "$code echo '|', getmypid();", '') ]);
+        push @bodies, read_response($socket)->{body};
+    }
+    my ($answer, $pid) = split /\|/, $bodies[1];
+    BAIL_OUT('two requests on a connection went to two children')
+        unless $bodies[0] =~ /\|$pid$/;
+    return $answer;
+}
+
+my $root = Apache::Test::vars('documentroot');
+is php('echo getcwd();')->{body}, $root, "a script starts in its folder";
+is both('chdir("/");', 'echo getcwd();'), $root, 'chdir() does not stay';
+is both('register_shutdown_function(fn () => chdir("/proc"));',
+    'register_shutdown_function(function () { chdir("/"); }); '
+    . 'echo is_file("hello.txt") ? "there" : "lost";'), 'there',
+    "nor a shutdown function's";
+is both('register_shutdown_function(fn () => chdir("/proc"));',
+    'chdir(".."); $a = getcwd(); echo basename($a);'), 't', '... at all';
+is both('umask(0777);', 'printf("%o", umask());'),
+    php('printf("%o", umask());')->{body}, 'umask() does not stay';
+is both('putenv("LEAK=1"); putenv("PATH=/nowhere");',
+    'echo var_export(getenv("LEAK"), true), getenv("PATH") === "/nowhere" '
+    . '? "leaked" : "own";'), 'falseown', 'putenv() does not stay';
+is both('apache_setenv("LEAK", "1");',
+    'echo var_export(getenv("LEAK"), true);'), 'false', 'nor apache_setenv()';
+is both('setlocale(LC_ALL, "C.UTF-8");', 'echo setlocale(LC_ALL, "0");'),
+    php('echo setlocale(LC_ALL, "0");')->{body}, 'setlocale() does not stay';
+is both('ini_set("precision", "3"); date_default_timezone_set("Asia/Tokyo"); '
+    . 'mb_internal_encoding("ASCII");',
+    'echo ini_get("precision"), date_default_timezone_get(), '
+    . 'mb_internal_encoding();'), '14UTCUTF-8', 'nor settings';
+is both('$GLOBALS["leak"] = 1; function leak() {} define("LEAK", 1); '
+    . 'class Leak { static $x = 1; }',
+    'echo isset($GLOBALS["leak"]), function_exists("leak"), defined("LEAK"), '
+    . 'class_exists("Leak"), "none";'), 'none',
+    'variables, functions, constants, classes';
+is both('http_response_code(500); header("X-A: 1"); ob_start();',
+    'echo http_response_code(), ob_get_level();'), '2000',
+    'status, headers, output buffers';
+is both('set_time_limit(1);', 'echo ini_get("max_execution_time");'),
+    php('echo ini_get("max_execution_time");')->{body}, 'time limits';
+
+# What a script starts.
+is php('exec("exit 3", $out, $code); echo $code;')->{body}, 3,
+    'exec() has the exit status';
+is php('$p = proc_open(["sh", "-c", "cat; exit 4"], [["pipe", "r"], '
+    . '["pipe", "w"]], $pipes); fwrite($pipes[0], "through"); '
+    . 'fclose($pipes[0]); echo stream_get_contents($pipes[1]), proc_close($p);')
+    ->{body}, 'through4', 'proc_open()';
+my $inherited = php('echo shell_exec("ls -l /proc/self/fd");')->{body};
+unlike $inherited, qr/socket:/, 'what is started inherits no socket';
+unlike $inherited, qr/anon_inode/, '... no epoll or eventfd';
+my @open = $inherited =~ m{ (\d+) -> }g;
+is "@{ [ grep { $_ > 3 } @open ] }", '', '... nothing but 0, 1 and 2'
+    or diag $inherited;
+
+# The server's signals are the server's.
+my $signals = php('echo file_get_contents("/proc/self/status");')->{body};
+my ($caught) = $signals =~ /SigCgt:\s+([0-9a-f]+)/;
+my ($idle) = slurp('/proc/' . (children(server_pid()))[0] . '/status')
+    =~ /SigCgt:\s+([0-9a-f]+)/;
+my %bit = (HUP => 1, TERM => 15, USR1 => 10);
+for my $name (sort keys %bit) {
+    is hex(substr $caught, -8) >> $bit{$name} - 1 & 1,
+        hex(substr $idle, -8) >> $bit{$name} - 1 & 1,
+        "SIG$name during a script is as it is without one";
+}
+
+# A class that two scripts declare; the same file twice.
+is both('class Same { const X = 1; }', 'class Same { const X = 2; } echo Same::X;'),
+    2, 'the same class again';
+
+# Opcache under load, restarted in the middle.
+my @clients;
+for (1 .. 3) {
+    my $pid = fork() // die "fork: $!";
+    if ($pid == 0) {
+        my $bad = 0;
+        for my $n (1 .. 60) {
+            php('opcache_reset();') if $n % 15 == 0;
+            $bad++ if get('/hello.php')->{body} ne 'hello';
+        }
+        POSIX::_exit($bad ? 1 : 0);
+    }
+    push @clients, $pid;
+}
+my $bad = 0;
+for my $pid (@clients) {
+    waitpid $pid, 0;
+    $bad++ if $?;
+}
+is $bad, 0, 'opcache restarts in the middle of requests';
+is php('echo ini_get("opcache.force_restart_timeout");')->{body}, 0,
+    '... and never kills who still runs a script';
+is php('echo opcache_get_status(false)["opcache_enabled"] ? "on" : "off";')
+    ->{body}, 'on', 'opcache is on';
+
+done_testing;

@@ -1,0 +1,74 @@
+# Sub-requests: virtual(), server-side includes, look-ups, notes.
+
+use strict;
+use warnings;
+use Apache::Test ();
+use EphpmTest;
+use Test::More;
+
+# virtual()
+is php('echo "a-"; var_export(virtual("/hello.txt")); echo "-b";')->{body},
+    "a-hello\ntrue-b", 'virtual() of a file';
+is php('echo "a-"; virtual("/hello.php"); echo "-b";')->{body}, 'a-hello-b',
+    'virtual() of a script';
+is php('echo "a-"; virtual("/ssi/page.shtml"); echo "-b";')->{body} =~
+    /^a-<hello>\n-b$/, 1, 'virtual() of a page that includes a script';
+is php('virtual("/sub/exit.php"); echo "-outer";')->{body}, 'exits-outer',
+    'the inner script exits: the outer goes on';
+is php('virtual("/sub/fatal.php"); echo "-outer";')->{body},
+    'before-outer', '... or has an error: so does it';
+is php('virtual("/sub/memory.php"); echo "-outer";')->{body}, 'before',
+    '... or ends the request: the outer ends too';
+is php('register_shutdown_function(fn () => print("-end")); '
+    . 'virtual("/sub/memory.php");')->{body}, 'before-end',
+    '... in good order';
+is get('/hello.php')->{body}, 'hello', '... and the server is well';
+is php('ini_set("display_errors", 1); var_export(virtual("/nothing/here"));')
+    ->{body} =~ /could not be served: 404.*false/s, 1,
+    'virtual() of what is not there: a warning and false';
+is php('virtual("/sub/loop.php");')->{status}, 200, 'one that calls itself ends';
+is php('virtual("/sub/header.php"); echo headers_sent() ? "sent" : "";')->{body},
+    'innersent', 'headers are sent before';
+is php('ob_start(); echo "a"; virtual("/hello.php"); echo "b";')->{body},
+    'ahellob', 'output buffers are flushed before';
+is php('virtual("/source.phps");')->{body} =~ /&lt;\?php/, 1,
+    'a source that is shown';
+
+# mod_include
+is get('/ssi/page.shtml')->{body}, "<hello>\n", 'a page includes a script';
+is get('/ssi/two.shtml')->{body} =~ /^<hello><hello>$/, 1, '... twice';
+like get('/ssi/writes.php')->{body}, qr/^before <hello> after$/,
+    'a script whose output includes another';
+like get('/ssi/large.php')->{body}, qr/^x{20000} <hello> y{20000}$/,
+    '... with more than fits a buffer';
+like get('/ssi/dies.php')->{body}, qr/^x{20000} before$/,
+    '... and the included one ends the request';
+is get('/hello.php')->{body}, 'hello', '... and the server is well';
+
+# apache_lookup_uri(), notes and variables
+is php('$o = apache_lookup_uri("/hello.php"); echo $o->status, " ", $o->uri, '
+    . '" ", basename($o->filename), " ", $o->handler, " ", $o->method;')
+    ->{body}, '200 /hello.php hello.php application/x-httpd-php GET',
+    'apache_lookup_uri()';
+is php('ini_set("display_errors", 1); '
+    . 'var_export(apache_lookup_uri("/private/hello.php"));')->{body} =~
+    /cannot be had: 401 Unauthorized.*false$/s, 1,
+    '... of what is not for this client: a warning and false';
+is php('ini_set("display_errors", 1); virtual("/private/hello.php");')->{body}
+    =~ /cannot be had: 401/, 1, '... nor is it served by virtual()';
+is php('var_export(apache_note("colour", "red")); echo apache_note("colour"), '
+    . 'apache_note("colour", "blue"), apache_note("colour");')->{body},
+    'falseredredblue', 'apache_note()';
+is php('var_export(apache_getenv("shade")); apache_setenv("shade", "dark"); '
+    . 'echo apache_getenv("shade"), getenv("shade"), '
+    . 'apache_getenv("FROM_SERVER", true);')->{body},
+    'falsedarkdarkset-by-server', 'apache_setenv() and apache_getenv()';
+like slurp(Apache::Test::vars('t_logs') . '/notes_log'),
+    qr/ blue -$|blue -\n/m, 'notes reach the log';
+like slurp(Apache::Test::vars('t_logs') . '/notes_log'), qr/ dark$/m,
+    'variables too';
+is php('echo var_export(apache_getenv("shade"), true), '
+    . 'var_export(apache_note("colour"), true);')->{body}, 'falsefalse',
+    'neither stays for the next request';
+
+done_testing;
