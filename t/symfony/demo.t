@@ -22,6 +22,10 @@ my ($code, $output) = run_command(Site::php(), "$folder/demo/bin/console",
     'cache:warmup');
 is $code, 0, 'the demo warms its cache where PHP has no store' or diag $output;
 
+my ($yaml) = slurp("$folder/php-adapter/README.md") =~ /^```yaml\n(.*?)^```$/ms;
+is slurp("$folder/demo/config/packages/ephpm_cache.yaml"), $yaml,
+    'the demo is configured with the README\'s YAML, word for word';
+
 my ($port, $plain_port) = (free_port(), free_port());
 my $configuration = <<"END";
 Include "$ENV{EPHPM_SRCDIR}/conf/httpd/front-controller.conf"
