@@ -93,6 +93,10 @@ for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
         like $sources, qr/"$name"/, "$file: $name is a directive";
     }
 }
+my $manual = slurp("$top/doc/mod_ephpm.7");
+for my $name ($sources =~ /AP_INIT_\w+\("(\w+)"/g) {
+    like $manual, qr/^\.BI.*\b$name\b/m, "doc/mod_ephpm.7 has $name";
+}
 my ($section) = ('');
 for (split /\n/, slurp("$top/doc/ephpm.1")) {
     $section = $1 if /^\.SS \[(\w+)\]/;
