@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	bench/lib/Rounds.php \
 	bench/lib/Row.php \
 	bench/lib/Settings.php \
+	bench/lib/Slice.php \
 	bench/lib/Statistics.php \
 	bench/lib/Table.php \
 	bench/lib/TwoProcesses.php \

@@ -23,20 +23,30 @@ final class ApcuOverhead
                 \apcu_store($key, $value);
             }
             $info = \apcu_cache_info(true);
-            if (!\is_array($info) || !isset($info['expunges'], $info['num_entries'])) {
-                throw new BenchError('apcu_cache_info() tells nothing');
-            }
-            if ($info['expunges'] > 0) {
+            if (self::figure($info, 'expunges') > 0) {
                 break;
             }
-            $entries = (int) $info['num_entries'];
+            $entries = self::figure($info, 'num_entries');
         }
         $memory = \apcu_sma_info(true);
-        if (0 === $entries || !\is_array($memory)) {
+        if (0 === $entries) {
             throw new BenchError('APCu was full at once');
         }
-        $limit = $memory['num_seg'] * $memory['seg_size'];
+        $limit = self::figure($memory, 'num_seg') * self::figure($memory, 'seg_size');
 
         return $limit / $entries - self::KEY_BYTES - self::VALUE_BYTES;
+    }
+
+    /**
+     * APCu tells some counts as floats.
+     */
+    private static function figure(mixed $figures, string $name): int
+    {
+        $figure = \is_array($figures) ? $figures[$name] ?? null : null;
+        if (!\is_int($figure) && !\is_float($figure)) {
+            throw new BenchError("APCu does not tell $name");
+        }
+
+        return (int) $figure;
     }
 }

@@ -193,7 +193,9 @@ final class ManyKeys
         $begin();
         $cursor = 0;
         do {
-            [$cursor] = \ephpm_kv_scan($cursor, 'k:', 1000);
+            /** @var array{int, list<string>} $step */
+            $step = \ephpm_kv_scan($cursor, 'k:', 1000);
+            [$cursor] = $step;
         } while (0 !== $cursor);
     }
 

@@ -148,7 +148,6 @@ final class OneProcess
     public function getMany(string $case): array
     {
         $batches = array_chunk(\array_slice($this->keys, 0, 1000), 20);
-        \assert([] !== $batches);
         $subjects = $this->each(static fn(Backend $backend): \Closure
             => static fn(int $calls, int $round): int => $backend->timeGetMany(Keys::cycle($batches, $calls, $round)));
         $subjects['single-calls'] = static function (int $calls, int $round) use ($batches): int {
@@ -178,7 +177,7 @@ final class OneProcess
         foreach (array_chunk($keys, 20) as $chunk) {
             $batches[] = array_fill_keys($chunk, $this->value);
         }
-        \assert([] !== $batches && [] !== $keys);
+        \assert([] !== $batches);
         $subjects = $this->each(static fn(Backend $backend): \Closure
             => static fn(int $calls, int $round): int => $backend->timeSetMany(Keys::cycle($batches, $calls, $round)));
         $subjects['single-calls'] = static function (int $calls, int $round) use ($batches): int {
@@ -201,13 +200,17 @@ final class OneProcess
     /**
      * The loop that is part of every figure here.
      */
-    public function emptyLoopNs(): float
+    public function emptyLoop(): Row
     {
         $keys = $this->oneKey;
-        $figures = $this->timing->measure(['loop' => static fn(int $calls, int $round): int
-            => Floor::timeLoop(Keys::cycle($keys, $calls, $round))]);
+        $figures = $this->timing->measure([
+            'loop' => static fn(int $calls, int $round): int
+                => Floor::timeLoop(Keys::cycle($keys, $calls, $round)),
+            'str_repeat' => static fn(int $calls, int $round): int
+                => Floor::timeStrRepeat(Keys::cycle($keys, $calls, $round), self::VALUE_BYTES),
+        ]);
 
-        return Statistics::median($figures['loop']);
+        return Row::ofRounds('the empty loop', $figures['loop'], 'str_repeat', $figures['str_repeat'], 'ns', false);
     }
 
     /**

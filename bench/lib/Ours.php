@@ -87,7 +87,9 @@ final class Ours implements Backend
         $cursor = 0;
         $start = hrtime(true);
         do {
-            [$cursor, $keys] = \ephpm_kv_scan($cursor, $prefix, 1000);
+            /** @var array{int, list<string>} $step */
+            $step = \ephpm_kv_scan($cursor, $prefix, 1000);
+            [$cursor, $keys] = $step;
             $count += \count($keys);
         } while (0 !== $cursor);
 

@@ -35,16 +35,43 @@ final class Table
                 $row->peer,
                 self::figure($row->peerValue),
                 $row->unit,
-                \sprintf('%.3f', $row->ratio),
-                null === $row->lowest ? '' : \sprintf('%.2f..%.2f', $row->lowest, $row->highest),
+                \sprintf('%.3g', $row->ratio),
+                null === $row->lowest ? '' : \sprintf('%.3g..%.3g', $row->lowest, $row->highest),
                 $bar[0] ?? '',
                 null === $bar ? '' : ($bar[1] ? 'yes' : 'NO'),
             )) . "\n";
             $case = $row->case;
         }
 
-        return $text . \sprintf("\n%d of %d bars are met", $met, $met + \count($missed))
+        return $text . self::noise($rows) . \sprintf("%d of %d bars are met", $met, $met + \count($missed))
             . ([] === $missed ? ".\n" : '; missed: ' . implode(', ', $missed) . ".\n");
+    }
+
+    /**
+     * How far the ratios of single rounds lie apart where there is a bar.
+     *
+     * @param list<Row> $rows
+     */
+    private static function noise(array $rows): string
+    {
+        $spreads = [];
+        foreach ($rows as $row) {
+            if (null !== Bars::of($row) && null !== $row->lowest && null !== $row->highest && $row->lowest > 0.0) {
+                $spreads["{$row->case} beside {$row->peer}"] = $row->highest / $row->lowest;
+            }
+        }
+        if ([] === $spreads) {
+            return "\n";
+        }
+        arsort($spreads);
+
+        return \sprintf(
+            "\nNoise: the highest ratio of a round is %.1f times the lowest in the middle of the rows that have a bar,"
+            . " and %.1f times at most (%s).\n",
+            Statistics::median(array_values($spreads)),
+            reset($spreads),
+            key($spreads),
+        );
     }
 
     private static function figure(float $figure): string

@@ -7,19 +7,21 @@ namespace Ephpm\Bench;
 /**
  * How much more two processes do than one, on keys of their own.
  *
- * Every round has, for each subject, a slice of time with one process and one
- * with both.  The machine may have less than two whole processors to give, so
+ * Every round has, for each subject, short slices of time with one process and
+ * with both, in turn, so that all see the same load of the machine.  The machine may have less than two whole processors to give, so
  * str_repeat(), which shares nothing, tells how much two processes can do
  * now: twice as much as one would be everything.
  */
 final class TwoProcesses
 {
-    private const KEYS = 1000;
+    private const KEYS = 100;
     /** In a mixed chunk, each followed by one set. */
     private const READS = 100;
     private const VALUE_BYTES = 64;
     /** How long both need to get ready for a slice. */
-    private const START_NS = 1_000_000;
+    private const START_NS = 300_000;
+    /** Slices of one subject that make up a round. */
+    private const PASSES = 4;
 
     private const FLOOR = 'str_repeat';
 
@@ -56,11 +58,23 @@ final class TwoProcesses
             }
         }
         for ($round = 0; $round < $this->settings->rounds; ++$round) {
-            foreach ($modes as $mode => $names) {
-                foreach ($names as $name) {
+            /** @var array<string, array<string, array{list<Slice>, list<Slice>}>> $slices */
+            $slices = [];
+            for ($pass = 0; $pass < self::PASSES; ++$pass) {
+                foreach ($modes as $mode => $names) {
+                    foreach ($names as $name) {
+                        $alone = ($round + $pass) % 2;
+                        $slices[$mode][$name] ??= [[], []];
+                        array_push($slices[$mode][$name][0], ...$this->slices($mode, $name, [$alone]));
+                        array_push($slices[$mode][$name][1], ...$this->slices($mode, $name, [0, 1]));
+                    }
+                }
+            }
+            foreach ($slices as $mode => $names) {
+                foreach ($names as $name => [$one, $two]) {
                     $this->figures[$mode][$name] ??= [[], []];
-                    $this->figures[$mode][$name][0][] = $this->slice($mode, $name, [$this->forks[$round % 2]]);
-                    $this->figures[$mode][$name][1][] = $this->slice($mode, $name, $this->forks);
+                    $this->figures[$mode][$name][0][] = Slice::perSecond($one);
+                    $this->figures[$mode][$name][1][] = 2 * Slice::perSecond($two);
                 }
             }
         }
@@ -116,22 +130,25 @@ final class TwoProcesses
     }
 
     /**
-     * @param list<Fork> $forks
+     * What the forks did in a slice of time that begins for all at once.
      *
-     * @return float calls a second
+     * @param list<0|1> $forks
+     *
+     * @return list<Slice>
      */
-    private function slice(string $mode, string $name, array $forks): float
+    private function slices(string $mode, string $name, array $forks): array
     {
         $start = hrtime(true) + self::START_NS;
         foreach ($forks as $fork) {
-            $fork->tell(implode(' ', [$mode, $name, $start, $start + $this->settings->sliceNs]));
+            $this->forks[$fork]->tell(implode(' ', [$mode, $name, $start, $start + $this->settings->sliceNs]));
         }
-        $sum = 0.0;
+        $slices = [];
         foreach ($forks as $fork) {
-            $sum += (float) $fork->answer();
+            [$calls, $ns] = explode(' ', $this->forks[$fork]->answer()) + [1 => '0'];
+            $slices[] = new Slice((int) $calls, (int) $ns);
         }
 
-        return $sum;
+        return $slices;
     }
 
     private function forked(int $number): Fork
@@ -147,16 +164,15 @@ final class TwoProcesses
                 $ready = true;
             }
             [$mode, $name, $start, $end] = explode(' ', $command);
-            $say((string) $this->run($keys, 'mixed' === $mode, $name, (int) $start, (int) $end));
+            $slice = $this->run($keys, 'mixed' === $mode, $name, (int) $start, (int) $end);
+            $say("{$slice->calls} {$slice->ns}");
         });
     }
 
     /**
      * @param list<string> $keys
-     *
-     * @return float calls a second
      */
-    private function run(array $keys, bool $mixed, string $name, int $start, int $end): float
+    private function run(array $keys, bool $mixed, string $name, int $start, int $end): Slice
     {
         $value = self::value();
         $chunks = array_chunk($keys, self::READS);
@@ -188,7 +204,7 @@ final class TwoProcesses
             }
         } while (hrtime(true) < $end);
 
-        return $calls * 1e9 / max(1, hrtime(true) - $began);
+        return new Slice($calls, hrtime(true) - $began);
     }
 
     /** @return list<string> */

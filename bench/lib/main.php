@@ -82,8 +82,8 @@ function parsed(array $arguments): array
 
     return [
         $quick
-            ? new Settings(true, $only, $rounds ?? 9, 200_000, 2_000_000, 20_000)
-            : new Settings(false, $only, $rounds ?? 31, 5_000_000, 30_000_000, 500_000),
+            ? new Settings(true, $only, $rounds ?? 9, 200_000, 300_000, 20_000)
+            : new Settings(false, $only, $rounds ?? 31, 5_000_000, 10_000_000, 500_000),
         $json,
     ];
 }
@@ -217,7 +217,7 @@ function json(array $rows): string
     return "[\n" . implode(",\n", $lines) . "\n]\n";
 }
 
-[$settings, $json] = parsed(array_values(\array_slice($argv, 1)));
+[$settings, $json] = parsed(\array_slice($argv, 1));
 $redis = null;
 try {
     $settings = $settings->withCases(possible($settings->only));
