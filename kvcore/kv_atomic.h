@@ -6,6 +6,41 @@
  * segment's generation is checked afterwards (kv_read.c), but the language
  * calls the race undefined.  The copy is therefore made by a call that the
  * compiler cannot look into, and under the sanitizers by relaxed atomics.
+ *
+ * The memory order of each word, and what it is for:
+ *
+ *   slot        store release, by the lock's holder: the record it points to
+ *               is complete for whoever loads it with acquire.  Readers raise
+ *               its frequency by a relaxed compare-and-swap; that continues
+ *               the writer's release sequence, so acquiring the raised value
+ *               still acquires the record.
+ *   tail        store release, load acquire: a linked overflow bucket is
+ *               empty and complete; a removal's version is there before the
+ *               slot is cleared.
+ *   word        of a segment.  Recycling stores the new generation; whoever
+ *               claims the segment reads it by a compare-and-swap and passes
+ *               a release fence before the first byte of the refill.  A
+ *               reader that has read such a byte passes an acquire fence and
+ *               loads the word: the two fences order that load after the
+ *               recycling, so it sees another generation and throws the
+ *               bytes away.  (kv_read.c: steps 5 and 8)
+ *   counter,    in a record: store release in this order; a reader loads the
+ *   stamp       stamp, passes an acquire fence, loads the counter: it never
+ *               sees a counter older than its version says.
+ *   deadline    store release, load relaxed: it stands alone.
+ *   lock        compare-and-swap acquire, store release; taken over by a
+ *               compare-and-swap that is both.  All that is written under it
+ *               alone is relaxed: counters, lists, maps, write offsets.
+ *   incarnation store release when attaching, load acquire when judging.
+ *   watch       under the lock; its sequence is stored with release before
+ *               the futex call and loaded with acquire before the sleeper
+ *               looks at the key.
+ *   free map    hints: atomic because shards share its words.
+ *   magic       store release when the store is made, load acquire when
+ *               attaching.
+ *
+ * Counts of shards and segments are read without their lock too, for choosing
+ * a rich shard and for statistics: relaxed, and good enough for that.
  */
 
 #ifndef KV_ATOMIC_H
@@ -36,12 +71,19 @@ static_assert(sizeof(_Atomic uint64_t) == 8, "lock-free 8-byte words");
 #endif
 #endif
 
-/* ThreadSanitizer does not model fences (and gcc warns of each): there the
- * words around the fence are ordered by sequential consistency instead. */
+/* ThreadSanitizer does not model fences, and gcc warns of each.  It runs on
+ * x86-64, where the compiler's order is all that these two add to the loads
+ * and stores around them. */
 #ifdef KV_RACE_BY_BYTES
-#define KV_FENCE_ORDER memory_order_seq_cst
-static inline void kv_fence_acquire(void) {}
-static inline void kv_fence_release(void) {}
+static inline void kv_fence_acquire(void)
+{
+    atomic_signal_fence(memory_order_acquire);
+}
+
+static inline void kv_fence_release(void)
+{
+    atomic_signal_fence(memory_order_release);
+}
 #else
 static inline void kv_fence_acquire(void)
 {

@@ -567,7 +567,10 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
         if (locked != KV_OK) {
             return KV_BUSY;
         }
-        if (result != KV_OK && !(poor && evict_one(store, shard, strict))) {
+        /* What another found nothing in may have been given back since. */
+        if (result != KV_OK && !(poor && evict_one(store, shard, strict)) &&
+            !kv_segment_has_room(store, shard, queue, bytes) &&
+            !kv_segment_open(store, shard, queue, false)) {
             return KV_NO_ROOM;
         }
     }
@@ -584,7 +587,9 @@ kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment)
         }
         kv_result_t result = evict_elsewhere(store, NULL);
         if (result != KV_OK) {
-            return result;
+            *segment = kv_pool_claim(store, KV_STATE_BUILDING, store->entry,
+                                     false);
+            return *segment != KV_NO_SEGMENT ? KV_OK : result;
         }
     }
     return KV_NO_ROOM;
