@@ -1,0 +1,41 @@
+# What kills, stops and single-steps processes that use a store.
+
+CRASH_NAMES = \
+	t/crash/step \
+	t/crash/storm
+
+check_PROGRAMS += $(CRASH_NAMES)
+
+CRASH_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/kvcore
+CRASH_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
+CRASH_RIG = t/crash/rig.c t/crash/rig.h
+
+t_crash_step_CPPFLAGS = $(CRASH_CPPFLAGS)
+t_crash_step_CFLAGS = $(CRASH_CFLAGS)
+t_crash_step_LDADD = kvcore/libkvcore.la
+t_crash_step_SOURCES = $(CRASH_RIG) \
+	t/crash/step.c \
+	t/crash/step.h \
+	t/crash/step_cases.c \
+	t/crash/step_trace.c \
+	t/crash/step_trace.h \
+	t/crash/step_view.c
+
+t_crash_storm_CPPFLAGS = $(CRASH_CPPFLAGS)
+t_crash_storm_CFLAGS = $(CRASH_CFLAGS)
+t_crash_storm_LDADD = kvcore/libkvcore.la
+t_crash_storm_SOURCES = $(CRASH_RIG) \
+	t/crash/storm.c \
+	t/crash/storm.h \
+	t/crash/storm_ops.c
+
+CRASH_TESTS = \
+	t/crash/step-1.t \
+	t/crash/step-2.t \
+	t/crash/step-3.t \
+	t/crash/storm-evict.t \
+	t/crash/storm-full.t \
+	t/crash/storm-roomy.t
+
+dist_check_SCRIPTS += $(CRASH_TESTS)
+TESTS += $(CRASH_TESTS)
