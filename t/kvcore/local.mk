@@ -3,6 +3,7 @@
 
 KVT_NAMES = \
 	t/kvcore/kv_check_test \
+	t/kvcore/kv_concurrency_test \
 	t/kvcore/kv_config_test \
 	t/kvcore/kv_derive_test \
 	t/kvcore/kv_expiry_test \
@@ -35,6 +36,10 @@ t_kvcore_libkvt_la_SOURCES = t/kvcore/kvt.c t/kvcore/kvt.h
 t_kvcore_kv_check_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_check_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_check_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_concurrency_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_concurrency_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_concurrency_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_config_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_config_test_CFLAGS = $(KVT_CFLAGS)
