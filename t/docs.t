@@ -95,7 +95,7 @@ for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
 }
 my $manual = slurp("$top/doc/mod_ephpm.7");
 for my $name ($sources =~ /AP_INIT_\w+\("(\w+)"/g) {
-    like $manual, qr/^\.BI.*\b$name\b/m, "doc/mod_ephpm.7 has $name";
+    ok $manual =~ /^\.BI.*(?:\b|\\fB)$name\b/m, "doc/mod_ephpm.7 has $name";
 }
 my ($section) = ('');
 for (split /\n/, slurp("$top/doc/ephpm.1")) {
