@@ -1,10 +1,10 @@
-/* ephpm_kv.c - the PHP functions over the store.
+/* ephpm_kv.c - the PHP functions over one key each.
  *
  * They are thin: parse, call kvcore, turn its result into a PHP value.  What
  * a script should hear about (a key that is too long, a value that can never
- * fit, a busy store) becomes a warning in warn(), out of the hot path; every
- * other outcome is told by the return value alone.  Nothing is held while a
- * warning is raised or memory is allocated, for both may longjmp.
+ * fit, a busy store) becomes a warning in ephpm_warn(), out of the hot path;
+ * every other outcome is told by the return value alone.  Nothing is held
+ * while a warning is raised or memory is allocated, for both may longjmp.
  */
 
 #include "php_ephpm.h"
@@ -15,34 +15,8 @@
 static_assert(sizeof(zend_long) == sizeof(int64_t),
               "ephpm needs a 64-bit PHP: counters are 64-bit integers");
 
-/* Z_PARAM_STR, but with a `dest` whose address is not taken where the argument
- * is a string: it stays in a register, and every function here gets one. */
-#define PARAM_STR(dest)                                                     \
-    Z_PARAM_PROLOGUE(0, 0);                                                 \
-    if (EXPECTED(Z_TYPE_P(_arg) == IS_STRING)) {                            \
-        dest = Z_STR_P(_arg);                                               \
-    } else {                                                                \
-        zend_string *converted;                                             \
-        if (!zend_parse_arg_str_slow(_arg, &converted, _i)) {               \
-            _expected_type = Z_EXPECTED_STRING;                             \
-            _error_code = ZPP_ERROR_WRONG_ARG;                              \
-            break;                                                          \
-        }                                                                   \
-        dest = converted;                                                   \
-    }
-
-static zend_always_inline kv_store_t *current_store(void)
-{
-    kv_store_t *store = EPHPM_G(store);
-
-    return EXPECTED(store != NULL) ? store : ephpm_store_find();
-}
-
-/* Warn where `result` is a thing to warn about. */
-static ZEND_COLD zend_never_inline void warn(const kv_store_t *store,
-                                             kv_result_t result,
-                                             size_t key_bytes,
-                                             size_t value_bytes)
+ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
+                          size_t key_bytes, size_t value_bytes)
 {
     kv_config_t config;
 
@@ -78,83 +52,48 @@ static ZEND_COLD zend_never_inline void warn(const kv_store_t *store,
     }
 }
 
-static zend_always_inline int64_t ttl_ms_of(zend_long ttl)
-{
-    if (ttl <= 0) {
-        return KV_NO_TTL;
-    }
-    return ttl > INT64_MAX / 1000 ? INT64_MAX : (int64_t)ttl * 1000;
-}
-
-/* What kv_read_short() does not do: long values, counters, compressed ones,
- * and warnings. */
-static zend_never_inline void get_long(kv_store_t *store,
-                                       const zend_string *key,
-                                       kv_result_t result,
-                                       zval *return_value)
+void ephpm_get_long(kv_store_t *store, const char *key, size_t key_bytes,
+                    kv_result_t result, zval *value)
 {
     if (result == KV_TOO_LARGE) {
         do {
-            zend_string *value;
+            zend_string *copy;
             kv_read_t read;
 
-            result = kv_read_begin(store, ZSTR_VAL(key), ZSTR_LEN(key),
-                                   &read);
+            result = kv_read_begin(store, key, key_bytes, &read);
             if (result != KV_OK) {
                 break;
             }
-            value = zend_string_alloc(read.value_bytes, 0);
-            result = kv_read_copy(store, &read, ZSTR_VAL(value));
+            copy = zend_string_alloc(read.value_bytes, 0);
+            result = kv_read_copy(store, &read, ZSTR_VAL(copy));
             if (result == KV_OK) {
-                ZSTR_VAL(value)[read.value_bytes] = '\0';
-                RETURN_NEW_STR(value);
+                ZSTR_VAL(copy)[read.value_bytes] = '\0';
+                ZVAL_NEW_STR(value, copy);
+                return;
             }
-            zend_string_efree(value);
+            zend_string_efree(copy);
         } while (result == KV_RETRY);
     }
-    RETVAL_NULL();
+    ZVAL_NULL(value);
     if (result != KV_MISSING) {
-        warn(store, result, ZSTR_LEN(key), 0);
+        ephpm_warn(store, result, key_bytes, 0);
     }
 }
 
 PHP_FUNCTION(ephpm_kv_get)
 {
-    char buffer[256];
     zend_string *key;
-    zend_string *value;
-    size_t bytes;
     kv_store_t *store;
-    kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
-    store = current_store();
+    store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
         RETURN_NULL();
     }
-
-    result = kv_read_short(store, ZSTR_VAL(key), ZSTR_LEN(key), buffer,
-                           sizeof(buffer), &bytes);
-    if (EXPECTED(result == KV_OK)) {
-        if (UNEXPECTED(bytes <= 1)) {
-            /* PHP has the strings of one byte already, and the empty one. */
-            if (bytes == 0) {
-                RETURN_EMPTY_STRING();
-            }
-            RETURN_INTERNED_STR(ZSTR_CHAR((zend_uchar)buffer[0]));
-        }
-        value = zend_string_alloc(bytes, 0);
-        memcpy(ZSTR_VAL(value), buffer, bytes);
-        ZSTR_VAL(value)[bytes] = '\0';
-        RETURN_NEW_STR(value);
-    }
-    if (EXPECTED(result == KV_MISSING)) {
-        RETURN_NULL();
-    }
-    get_long(store, key, result, return_value);
+    ephpm_get(store, ZSTR_VAL(key), ZSTR_LEN(key), return_value);
 }
 
 static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
@@ -167,23 +106,23 @@ static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(2, 3)
-        PARAM_STR(key)
-        PARAM_STR(value)
+        EPHPM_PARAM_STR(key)
+        EPHPM_PARAM_STR(value)
         Z_PARAM_OPTIONAL
         Z_PARAM_LONG(ttl)
     ZEND_PARSE_PARAMETERS_END();
 
-    store = current_store();
+    store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
         RETURN_FALSE;
     }
     result = kv_value_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
-                          ZSTR_VAL(value), ZSTR_LEN(value), ttl_ms_of(ttl),
-                          when);
+                          ZSTR_VAL(value), ZSTR_LEN(value),
+                          ephpm_ttl_ms(ttl), when);
     if (EXPECTED(result == KV_OK)) {
         RETURN_TRUE;
     }
-    warn(store, result, ZSTR_LEN(key), ZSTR_LEN(value));
+    ephpm_warn(store, result, ZSTR_LEN(key), ZSTR_LEN(value));
     RETURN_FALSE;
 }
 
@@ -204,10 +143,10 @@ PHP_FUNCTION(ephpm_kv_del)
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
-    store = current_store();
+    store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
         RETURN_LONG(0);
     }
@@ -216,7 +155,7 @@ PHP_FUNCTION(ephpm_kv_del)
         RETURN_LONG(1);
     }
     if (UNEXPECTED(result != KV_MISSING)) {
-        warn(store, result, ZSTR_LEN(key), 0);
+        ephpm_warn(store, result, ZSTR_LEN(key), 0);
     }
     RETURN_LONG(0);
 }
@@ -228,10 +167,10 @@ PHP_FUNCTION(ephpm_kv_exists)
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
-    store = current_store();
+    store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
         RETURN_FALSE;
     }
@@ -240,7 +179,7 @@ PHP_FUNCTION(ephpm_kv_exists)
         RETURN_TRUE;
     }
     if (UNEXPECTED(result != KV_MISSING)) {
-        warn(store, result, ZSTR_LEN(key), 0);
+        ephpm_warn(store, result, ZSTR_LEN(key), 0);
     }
     RETURN_FALSE;
 }
@@ -248,7 +187,7 @@ PHP_FUNCTION(ephpm_kv_exists)
 static zend_always_inline void add(zend_string *key, zend_long delta,
                                    zval *return_value)
 {
-    kv_store_t *store = current_store();
+    kv_store_t *store = ephpm_current_store();
     kv_result_t result;
     int64_t sum;
 
@@ -259,7 +198,7 @@ static zend_always_inline void add(zend_string *key, zend_long delta,
     if (EXPECTED(result == KV_OK)) {
         RETURN_LONG(sum);
     }
-    warn(store, result, ZSTR_LEN(key), 0);
+    ephpm_warn(store, result, ZSTR_LEN(key), 0);
     RETURN_FALSE;
 }
 
@@ -268,7 +207,7 @@ PHP_FUNCTION(ephpm_kv_incr)
     zend_string *key;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     add(key, 1, return_value);
@@ -279,7 +218,7 @@ PHP_FUNCTION(ephpm_kv_decr)
     zend_string *key;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     add(key, -1, return_value);
@@ -291,7 +230,7 @@ PHP_FUNCTION(ephpm_kv_incr_by)
     zend_long delta;
 
     ZEND_PARSE_PARAMETERS_START(2, 2)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
         Z_PARAM_LONG(delta)
     ZEND_PARSE_PARAMETERS_END();
 
@@ -306,21 +245,21 @@ PHP_FUNCTION(ephpm_kv_expire)
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(2, 2)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
         Z_PARAM_LONG(ttl)
     ZEND_PARSE_PARAMETERS_END();
 
-    store = current_store();
+    store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
         RETURN_FALSE;
     }
     result = kv_deadline_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
-                             ttl_ms_of(ttl));
+                             ephpm_ttl_ms(ttl));
     if (EXPECTED(result == KV_OK)) {
         RETURN_TRUE;
     }
     if (UNEXPECTED(result != KV_MISSING)) {
-        warn(store, result, ZSTR_LEN(key), 0);
+        ephpm_warn(store, result, ZSTR_LEN(key), 0);
     }
     RETURN_FALSE;
 }
@@ -328,7 +267,7 @@ PHP_FUNCTION(ephpm_kv_expire)
 /* Milliseconds left, -1 without a deadline, -2 for a missing key. */
 static zend_always_inline int64_t time_left(zend_string *key)
 {
-    kv_store_t *store = current_store();
+    kv_store_t *store = ephpm_current_store();
     kv_result_t result;
     int64_t ttl_ms;
 
@@ -340,7 +279,7 @@ static zend_always_inline int64_t time_left(zend_string *key)
         return ttl_ms;
     }
     if (UNEXPECTED(result != KV_MISSING)) {
-        warn(store, result, ZSTR_LEN(key), 0);
+        ephpm_warn(store, result, ZSTR_LEN(key), 0);
     }
     return -2;
 }
@@ -351,7 +290,7 @@ PHP_FUNCTION(ephpm_kv_ttl)
     int64_t ttl_ms;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     ttl_ms = time_left(key);
@@ -366,7 +305,7 @@ PHP_FUNCTION(ephpm_kv_pttl)
     zend_string *key;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
-        PARAM_STR(key)
+        EPHPM_PARAM_STR(key)
     ZEND_PARSE_PARAMETERS_END();
 
     RETURN_LONG(time_left(key));
@@ -379,7 +318,7 @@ PHP_FUNCTION(ephpm_kv_flush_all)
 
     ZEND_PARSE_PARAMETERS_NONE();
 
-    store = current_store();
+    store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
         RETURN_FALSE;
     }
@@ -387,6 +326,6 @@ PHP_FUNCTION(ephpm_kv_flush_all)
     if (EXPECTED(result == KV_OK)) {
         RETURN_TRUE;
     }
-    warn(store, result, 0, 0);
+    ephpm_warn(store, result, 0, 0);
     RETURN_FALSE;
 }

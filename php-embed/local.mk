@@ -18,6 +18,8 @@ php_embed_libephpm_ext_la_SOURCES = \
 	php-embed/ephpm_arginfo.h \
 	php-embed/ephpm_ext.h \
 	php-embed/ephpm_kv.c \
+	php-embed/ephpm_kv_compare.c \
+	php-embed/ephpm_kv_many.c \
 	php-embed/ephpm_module.c \
 	php-embed/php_ephpm.h
 

@@ -46,4 +46,85 @@ ZEND_COLD kv_store_t *ephpm_store_find(void);
 /** The same without a warning, for phpinfo(). */
 kv_store_t *ephpm_store_peek(void);
 
+/* ------------------------------------------------------------------ */
+/* What the functions have in common                                   */
+
+/* Z_PARAM_STR, but with a `dest` whose address is not taken where the argument
+ * is a string: it stays in a register, and every function here gets one. */
+#define EPHPM_PARAM_STR(dest)                                               \
+    Z_PARAM_PROLOGUE(0, 0);                                                 \
+    if (EXPECTED(Z_TYPE_P(_arg) == IS_STRING)) {                            \
+        dest = Z_STR_P(_arg);                                               \
+    } else {                                                                \
+        zend_string *converted;                                             \
+        if (!zend_parse_arg_str_slow(_arg, &converted, _i)) {               \
+            _expected_type = Z_EXPECTED_STRING;                             \
+            _error_code = ZPP_ERROR_WRONG_ARG;                              \
+            break;                                                          \
+        }                                                                   \
+        dest = converted;                                                   \
+    }
+
+/** This request's store, or NULL: there is none, and the script knows. */
+static zend_always_inline kv_store_t *ephpm_current_store(void)
+{
+    kv_store_t *store = EPHPM_G(store);
+
+    return EXPECTED(store != NULL) ? store : ephpm_store_find();
+}
+
+static zend_always_inline int64_t ephpm_ttl_ms(zend_long ttl)
+{
+    if (ttl <= 0) {
+        return KV_NO_TTL;
+    }
+    return ttl > INT64_MAX / 1000 ? INT64_MAX : (int64_t)ttl * 1000;
+}
+
+/**
+ * Warn where `result` is a thing to warn about: a bad key, a value that can
+ * never fit, a busy store, no memory.  The error handler may run scripts,
+ * throw and longjmp.
+ */
+ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
+                          size_t key_bytes, size_t value_bytes);
+
+/**
+ * What kv_read_short() did not do: long values, counters, compressed ones,
+ * and warnings.
+ *
+ * @param result  kv_read_short()'s, neither KV_OK nor KV_MISSING
+ * @param value   receives a string or null
+ */
+void ephpm_get_long(kv_store_t *store, const char *key, size_t key_bytes,
+                    kv_result_t result, zval *value);
+
+/** Read the value under `key` into `value`: a string or null. */
+static zend_always_inline void ephpm_get(kv_store_t *store, const char *key,
+                                         size_t key_bytes, zval *value)
+{
+    char buffer[256];
+    size_t bytes;
+    kv_result_t result = kv_read_short(store, key, key_bytes, buffer,
+                                       sizeof(buffer), &bytes);
+
+    if (EXPECTED(result == KV_OK)) {
+        if (UNEXPECTED(bytes <= 1)) {
+            /* PHP has the strings of one byte already, and the empty one. */
+            ZVAL_INTERNED_STR(value, bytes == 0
+                                         ? ZSTR_EMPTY_ALLOC()
+                                         : ZSTR_CHAR((zend_uchar)buffer[0]));
+        } else {
+            zend_string *copy = zend_string_alloc(bytes, 0);
+            memcpy(ZSTR_VAL(copy), buffer, bytes);
+            ZSTR_VAL(copy)[bytes] = '\0';
+            ZVAL_NEW_STR(value, copy);
+        }
+    } else if (EXPECTED(result == KV_MISSING)) {
+        ZVAL_NULL(value);
+    } else {
+        ephpm_get_long(store, key, key_bytes, result, value);
+    }
+}
+
 #endif
