@@ -6,8 +6,10 @@ KVT_NAMES = \
 	t/kvcore/kv_concurrency_test \
 	t/kvcore/kv_config_test \
 	t/kvcore/kv_derive_test \
+	t/kvcore/kv_evict_test \
 	t/kvcore/kv_expiry_test \
 	t/kvcore/kv_index_test \
+	t/kvcore/kv_large_test \
 	t/kvcore/kv_layout_test \
 	t/kvcore/kv_lock_test \
 	t/kvcore/kv_model_test \
@@ -49,6 +51,12 @@ t_kvcore_kv_derive_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_derive_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_derive_test_LDADD = $(KVT_LIBS)
 
+t_kvcore_kv_evict_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_evict_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_evict_test_LDFLAGS = $(KVT_CLOCK_LINK)
+t_kvcore_kv_evict_test_SOURCES = t/kvcore/kv_evict_test.c t/kvcore/kvt_clock.c
+t_kvcore_kv_evict_test_LDADD = $(KVT_LIBS)
+
 t_kvcore_kv_expiry_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_expiry_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_expiry_test_LDFLAGS = $(KVT_CLOCK_LINK)
@@ -58,6 +66,10 @@ t_kvcore_kv_expiry_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_index_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_index_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_index_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_large_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_large_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_large_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_layout_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_layout_test_CFLAGS = $(KVT_CFLAGS)

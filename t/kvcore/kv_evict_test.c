@@ -1,0 +1,506 @@
+/* kv_evict_test.c - what goes when the store is full, and what stays. */
+
+#include "kvt.h"
+
+#include "kv_evict.h"
+#include "kv_lock.h"
+
+#define SMALL_BYTES (160u << 10)
+
+static kvt_t t;
+static kv_store_t *s;
+static char value[400];
+
+static void set_up_with(kv_eviction_t eviction)
+{
+    kv_config_t config = kvt_tiny(eviction);
+    kvt_open(&t, SMALL_BYTES, &config);
+    s = t.store;
+    kvt_fill(value, sizeof(value), 61);
+}
+
+static void set_up_noeviction(void)
+{
+    set_up_with(KV_NOEVICTION);
+}
+
+static void set_up_lru(void)
+{
+    set_up_with(KV_ALLKEYS_LRU);
+}
+
+static void set_up_volatile(void)
+{
+    set_up_with(KV_VOLATILE_LRU);
+}
+
+static void set_up_random(void)
+{
+    set_up_with(KV_ALLKEYS_RANDOM);
+}
+
+static void tear_down(void)
+{
+    kvt_close(&t);
+}
+
+static kv_result_t set(const char *prefix, int number, size_t len,
+                       int64_t ttl_ms)
+{
+    char key[32];
+    snprintf(key, sizeof(key), "%s%d", prefix, number);
+    return kv_value_set(s, key, strlen(key), value, len, ttl_ms,
+                        KV_SET_ALWAYS);
+}
+
+static bool has(const char *prefix, int number)
+{
+    char key[32];
+    snprintf(key, sizeof(key), "%s%d", prefix, number);
+    return kvt_exists(s, key) == KV_OK;
+}
+
+static bool use(const char *prefix, int number)
+{
+    char key[32];
+    kv_read_t read;
+    snprintf(key, sizeof(key), "%s%d", prefix, number);
+    return kv_read_begin(s, key, strlen(key), &read) == KV_OK;
+}
+
+static int present(const char *prefix, int count)
+{
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        found += has(prefix, i);
+    }
+    return found;
+}
+
+static int fill_until_refused(size_t len)
+{
+    int stored = 0;
+    while (set("k", stored, len, 0) == KV_OK) {
+        stored++;
+        ck_assert_int_lt(stored, 100000);
+    }
+    return stored;
+}
+
+static uint64_t evictions(void)
+{
+    kv_stats_t stats;
+    kv_store_stats(s, &stats);
+    return stats.evictions;
+}
+
+/* ------------------------------------------------------------------ */
+/* noeviction                                                          */
+
+START_TEST(a_full_store_refuses_and_keeps_everything)
+{
+    int stored = fill_until_refused(200);
+    int tiny = 0;
+    kv_stats_t stats;
+    int64_t sum;
+    ck_assert_int_gt(stored, 300);
+    while (set("t", tiny, 0, 0) == KV_OK) {
+        tiny++;
+    }
+    kvt_assert_result(set("k", stored, 200, 0), KV_NO_ROOM);
+    kvt_assert_result(set("k", 5, 200, 0), KV_NO_ROOM);
+    kvt_assert_result(kvt_add(s, "counter", 1, &sum), KV_NO_ROOM);
+    kvt_assert_result(kvt_expire(s, "k7", 1000000), KV_NO_ROOM);
+    kv_store_stats(s, &stats);
+    ck_assert_uint_eq(stats.rejections, 6);
+    ck_assert_uint_eq(stats.evictions, 0);
+    ck_assert_uint_eq(stats.entries, (uint64_t)(stored + tiny));
+    ck_assert_int_eq(present("t", tiny), tiny);
+    for (int i = 0; i < stored; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "k%d", i);
+        kvt_assert_bytes(s, key, strlen(key), value, 200u);
+    }
+}
+END_TEST
+
+/* kvcore.md: noeviction refuses above 95 % live. */
+START_TEST(it_refuses_only_when_nearly_all_is_live)
+{
+    kvt_t big;
+    kv_config_t config = kvt_tiny(KV_NOEVICTION);
+    kv_stats_t stats;
+    kvt_random_t random = { 62 };
+    config.segment_bytes = 16384;
+    kvt_open(&big, 2u << 20, &config);
+    s = big.store;
+    /* Sets, changes and deletes, so that there is a lot of dead to find. */
+    int refused = 0;
+    for (int i = 0; refused < 50; i++) {
+        int number = (int)kvt_below(&random, 8000);
+        if (set("k", number, kvt_below(&random, 400), 0) == KV_NO_ROOM) {
+            refused++;
+        } else if (i % 20 == 0) {
+            char key[32];
+            snprintf(key, sizeof(key), "k%d",
+                     (int)kvt_below(&random, 8000));
+            (void)kvt_delete(s, key);
+        }
+        ck_assert_int_lt(i, 1000000);
+    }
+    kv_store_stats(s, &stats);
+    ck_assert_uint_gt(stats.live_bytes * 100,
+                      (uint64_t)stats.segments * stats.segment_bytes * 90);
+    ck_assert_uint_eq(stats.evictions, 0);
+    kvt_close(&big);
+    s = t.store;
+}
+END_TEST
+
+START_TEST(a_full_store_takes_in_what_was_deleted)
+{
+    int stored = fill_until_refused(200);
+    for (int round = 0; round < 5; round++) {
+        for (int i = round; i < stored; i += 5) {
+            char key[32];
+            snprintf(key, sizeof(key), "k%d", i);
+            kvt_assert_ok(kvt_delete(s, key));
+        }
+        int again = 0;
+        for (int i = round; i < stored; i += 5) {
+            again += set("k", i, 200, 0) == KV_OK;
+        }
+        /* All but what the granularity of segments costs. */
+        ck_assert_int_ge(again, stored / 5 - 4096 / 200 * 2);
+        kvt_assert_sound(s);
+        for (int i = round; i < stored; i += 5) {
+            (void)set("k", i, 200, 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(an_existing_counter_counts_on_in_a_full_store)
+{
+    int64_t sum;
+    kvt_assert_ok(kvt_add(s, "counter", 1, &sum));
+    fill_until_refused(30);
+    for (int i = 0; i < 1000; i++) {
+        kvt_assert_ok(kvt_add(s, "counter", 1, &sum));
+    }
+    ck_assert_int_eq(sum, 1001);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
+/* allkeys-lru                                                         */
+
+START_TEST(the_limit_is_the_limit_and_every_set_succeeds)
+{
+    kv_stats_t stats;
+    for (int i = 0; i < 20000; i++) {
+        kvt_assert_ok(set("k", i, (size_t)(i * 7 % 300), 0));
+        ck_assert(has("k", i));
+    }
+    kv_store_stats(s, &stats);
+    ck_assert_uint_le(stats.used_bytes, SMALL_BYTES);
+    ck_assert_uint_gt(stats.evictions, 10000);
+    ck_assert_uint_eq(stats.rejections, 0);
+    /* Full of live records, not wiped. */
+    ck_assert_uint_gt(stats.live_bytes, SMALL_BYTES / 2);
+}
+END_TEST
+
+START_TEST(what_is_read_outlives_what_is_not)
+{
+    enum { HOT = 40 };
+    for (int i = 0; i < HOT; i++) {
+        kvt_assert_ok(set("hot", i, 200, 0));
+    }
+    int lost = 0;
+    for (int i = 0; i < 20000; i++) {
+        kvt_assert_ok(set("cold", i, 200, 0));
+        if (!use("hot", i % HOT)) {
+            lost++;
+            kvt_assert_ok(set("hot", i % HOT, 200, 0));
+        }
+    }
+    ck_assert_uint_gt(evictions(), 15000);
+    ck_assert_int_ge(present("hot", HOT), HOT - 2);
+    /* A plain queue would lose each of them again and again. */
+    ck_assert_int_lt(lost, 3 * HOT);
+}
+END_TEST
+
+START_TEST(a_scan_does_not_wash_out_what_is_used)
+{
+    enum { HOT = 100 };
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < HOT; i++) {
+            if (!use("hot", i)) {
+                kvt_assert_ok(set("hot", i, 200, 0));
+            }
+        }
+    }
+    for (int i = 0; i < 2000; i++) {
+        kvt_assert_ok(set("scan", i, 200, 0));
+    }
+    ck_assert_int_gt(present("hot", HOT), HOT / 2);
+}
+END_TEST
+
+START_TEST(with_everything_in_use_each_set_still_finds_room)
+{
+    for (int i = 0; i < 5000; i++) {
+        kvt_assert_ok(set("k", i, 200, 0));
+        for (int j = 0; j < 4; j++) {
+            use("k", i);
+        }
+        for (int j = i < 300 ? 0 : i - 300; j < i; j++) {
+            use("k", j);
+        }
+    }
+    kvt_assert_sound(s);
+}
+END_TEST
+
+START_TEST(expired_keys_go_before_valid_ones)
+{
+    for (int i = 0; i < 250; i++) {
+        kvt_assert_ok(set("keep", i, 200, 0));
+    }
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 200; i++) {
+            kvt_assert_ok(set("brief", round * 200 + i, 200, 1000));
+        }
+        kvt_clock_move(1000);
+    }
+    ck_assert_uint_eq(evictions(), 0);
+    ck_assert_int_eq(present("keep", 250), 250);
+}
+END_TEST
+
+START_TEST(overwriting_alone_evicts_nothing)
+{
+    for (int i = 0; i < 50000 / KVT_SLOWER; i++) {
+        kvt_assert_ok(set("k", i % 200, (size_t)(i * 13 % 300), 0));
+    }
+    ck_assert_uint_eq(evictions(), 0);
+    ck_assert_int_eq(present("k", 200), 200);
+}
+END_TEST
+
+/* Days of mixed sizes: what was stored last is always there, and the store
+ * stays well used. */
+START_TEST(mixed_sizes_do_not_fragment_the_store)
+{
+    kvt_random_t random = { 63 };
+    static char large[12000];
+    kv_stats_t stats;
+    for (int i = 0; i < 40000 / KVT_SLOWER; i++) {
+        char key[32];
+        size_t len = kvt_below(&random, 20) == 0
+                         ? kvt_below(&random, sizeof(large))
+                         : kvt_below(&random, 300);
+        snprintf(key, sizeof(key), "k%u", kvt_below(&random, 3000));
+        kvt_assert_ok(kv_value_set(s, key, strlen(key), large, len, 0,
+                                   KV_SET_ALWAYS));
+        kvt_assert_ok(kvt_exists(s, key));
+    }
+    kv_store_stats(s, &stats);
+    ck_assert_uint_eq(stats.rejections, 0);
+    ck_assert_uint_lt(stats.segments_free, stats.segments / 3);
+}
+END_TEST
+
+START_TEST(a_poor_shard_lives_off_the_rich_one)
+{
+    kvt_t two;
+    kv_config_t config = kvt_tiny(KV_ALLKEYS_LRU);
+    config.shards = 2;
+    kvt_open(&two, SMALL_BYTES, &config);
+    kv_store_t *store = two.store;
+    int n = 0;
+    /* Shard 0 takes everything, then shard 1 wants some. */
+    for (int wanted = 0; wanted < 2; wanted++) {
+        for (int i = 0; i < 3000; n++) {
+            char key[32];
+            snprintf(key, sizeof(key), "k%d", n);
+            uint64_t hash = kv_hash(store, key, strlen(key));
+            if ((int)kv_hash_shard(store, hash) != wanted) {
+                continue;
+            }
+            i++;
+            kvt_assert_ok(kv_value_set(store, key, strlen(key), value, 200, 0,
+                                       KV_SET_ALWAYS));
+            kvt_assert_ok(kvt_exists(store, key));
+        }
+        ck_assert_uint_gt(store->shards[wanted].entries, 30);
+    }
+    kvt_close(&two);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
+/* volatile-lru, allkeys-random                                        */
+
+START_TEST(only_keys_with_a_deadline_are_evicted)
+{
+    for (int i = 0; i < 200; i++) {
+        kvt_assert_ok(set("permanent", i, 200, 0));
+    }
+    for (int i = 0; i < 5000; i++) {
+        kvt_assert_ok(set("dated", i, 200, 100000000));
+        ck_assert(has("dated", i));
+    }
+    ck_assert_uint_gt(evictions(), 4000);
+    ck_assert_int_eq(present("permanent", 200), 200);
+}
+END_TEST
+
+START_TEST(full_of_permanent_keys_it_refuses)
+{
+    int stored = fill_until_refused(200);
+    kvt_assert_result(set("dated", 1, 200, 100000000), KV_NO_ROOM);
+    ck_assert_int_eq(present("k", stored), stored);
+    ck_assert_uint_eq(evictions(), 0);
+    /* A key that gets a deadline becomes one that may go. */
+    for (int i = 0; i < 100; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "k%d", i);
+        kvt_assert_ok(kvt_delete(s, key));
+    }
+    for (int i = 0; i < 80; i++) {
+        (void)set("dated", i, 200, 100000000);
+    }
+    for (int i = 0; i < 500; i++) {
+        kvt_assert_ok(set("more", i, 200, 100000000));
+    }
+    for (int i = 100; i < stored; i++) {
+        ck_assert(has("k", i));
+    }
+}
+END_TEST
+
+START_TEST(clearing_a_deadline_saves_a_key)
+{
+    for (int i = 0; i < 100; i++) {
+        kvt_assert_ok(set("saved", i, 200, 100000000));
+    }
+    for (int i = 0; i < 100; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "saved%d", i);
+        kvt_assert_ok(kvt_expire(s, key, 0));
+    }
+    for (int i = 0; i < 3000; i++) {
+        kvt_assert_ok(set("dated", i, 200, 100000000));
+    }
+    ck_assert_int_eq(present("saved", 100), 100);
+}
+END_TEST
+
+START_TEST(a_random_policy_evicts_old_and_new_alike)
+{
+    kv_stats_t stats;
+    for (int i = 0; i < 5000; i++) {
+        kvt_assert_ok(set("k", i, 200, 0));
+        ck_assert(has("k", i));
+    }
+    kv_store_stats(s, &stats);
+    /* The newest quarter of what fits, and the part before it. */
+    int fits = (int)stats.entries;
+    int newest = 0;
+    for (int i = 5000 - fits / 4; i < 5000; i++) {
+        newest += has("k", i);
+    }
+    ck_assert_int_gt(fits, 300);
+    ck_assert_int_lt(newest, fits / 4);
+    ck_assert_int_gt((int)stats.entries - newest, fits / 2);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
+
+START_TEST(idle_segments_are_given_back_at_once)
+{
+    for (int i = 0; i < 300; i++) {
+        kvt_assert_ok(set("k", i, 200, 0));
+    }
+    uint32_t before = kv_pool_count(s);
+    for (int i = 0; i < 300; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "k%d", i);
+        kvt_assert_ok(kvt_delete(s, key));
+    }
+    kvt_assert_ok(kv_shard_lock(s, &s->shards[0]));
+    kv_evict_idle(s, &s->shards[0]);
+    kv_unlock(&s->shards[0].lock);
+    ck_assert_uint_gt(kv_pool_count(s), before + 10);
+    kvt_assert_sound(s);
+}
+END_TEST
+
+START_TEST(eviction_leaves_counters_and_deadlines_as_they_are)
+{
+    int64_t sum;
+    int64_t ttl_ms;
+    for (int i = 0; i < 3000; i++) {
+        if (!use("n", 0)) {
+            (void)kvt_delete(s, "n0");
+            kvt_assert_ok(kvt_set_ttl(s, "n0", "0", 100000));
+            for (int j = 0; j < i; j++) {
+                kvt_assert_ok(kvt_add(s, "n0", 1, &sum));
+            }
+        }
+        kvt_assert_ok(kvt_add(s, "n0", 1, &sum));
+        ck_assert_int_eq(sum, i + 1);
+        kvt_assert_ok(kvt_ttl(s, "n0", &ttl_ms));
+        ck_assert_int_eq(ttl_ms, 100000);
+        for (int j = 0; j < 4; j++) {
+            use("n", 0);
+        }
+        kvt_assert_ok(set("cold", i, 200, 0));
+    }
+}
+END_TEST
+
+static void set_up_stopped(void)
+{
+    set_up_lru();
+    kvt_clock_stop();
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("kv_evict");
+    TCase *tcase = kvt_case(suite, "noeviction");
+    tcase_add_checked_fixture(tcase, set_up_noeviction, tear_down);
+    tcase_add_test(tcase, a_full_store_refuses_and_keeps_everything);
+    tcase_add_test(tcase, it_refuses_only_when_nearly_all_is_live);
+    tcase_add_test(tcase, a_full_store_takes_in_what_was_deleted);
+    tcase_add_test(tcase, an_existing_counter_counts_on_in_a_full_store);
+
+    tcase = kvt_case(suite, "allkeys-lru");
+    tcase_add_checked_fixture(tcase, set_up_stopped, tear_down);
+    tcase_add_test(tcase, the_limit_is_the_limit_and_every_set_succeeds);
+    tcase_add_test(tcase, what_is_read_outlives_what_is_not);
+    tcase_add_test(tcase, a_scan_does_not_wash_out_what_is_used);
+    tcase_add_test(tcase, with_everything_in_use_each_set_still_finds_room);
+    tcase_add_test(tcase, expired_keys_go_before_valid_ones);
+    tcase_add_test(tcase, overwriting_alone_evicts_nothing);
+    tcase_add_test(tcase, mixed_sizes_do_not_fragment_the_store);
+    tcase_add_test(tcase, a_poor_shard_lives_off_the_rich_one);
+    tcase_add_test(tcase, idle_segments_are_given_back_at_once);
+    tcase_add_test(tcase, eviction_leaves_counters_and_deadlines_as_they_are);
+
+    tcase = kvt_case(suite, "volatile-lru");
+    tcase_add_checked_fixture(tcase, set_up_volatile, tear_down);
+    tcase_add_test(tcase, only_keys_with_a_deadline_are_evicted);
+    tcase_add_test(tcase, full_of_permanent_keys_it_refuses);
+    tcase_add_test(tcase, clearing_a_deadline_saves_a_key);
+
+    tcase = kvt_case(suite, "allkeys-random");
+    tcase_add_checked_fixture(tcase, set_up_random, tear_down);
+    tcase_add_test(tcase, a_random_policy_evicts_old_and_new_alike);
+    return kvt_run(suite);
+}
