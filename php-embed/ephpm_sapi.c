@@ -501,16 +501,16 @@ void ephpm_script_show(const char *file)
 
 bool ephpm_script_include(const char *file)
 {
-    volatile bool ended = false;
     zend_file_handle handle;
+    bool ended;
 
     zend_try {
         zend_stream_init_filename(&handle, file);
         zend_execute_scripts(ZEND_INCLUDE, NULL, 1, &handle);
         zend_destroy_file_handle(&handle);
-    } zend_catch {
-        ended = true;
     } zend_end_try();
+    /* Some versions of PHP catch the jump in zend_execute_scripts(). */
+    ended = CG(unclean_shutdown);
     included_script_ended_all |= ended;
     return !ended;
 }
