@@ -263,6 +263,11 @@ const char *rig_audit(kv_store_t *store)
     if (ld_acq(&store->header->build_lock) != 0) {
         return "K3: the build lock cannot be had";
     }
+    for (uint32_t i = 0; i < store->segments; i++) {
+        if (kv_word_state(ld_acq(&store->words[i])) == KV_STATE_BUILDING) {
+            return "S4: a segment that nobody builds in";
+        }
+    }
     return kv_store_check(store);
 }
 

@@ -5,7 +5,8 @@
  *   --part    every N-th case, from the I-th on
  *   --only    the cases whose name contains TEXT
  *   --kills   kills at so many steps chosen by chance; without it, at every
- *             step up to the 2,000th ...
+ *             step up to the 2,000th (from the first that changes the store
+ *             on) ...
  *   --beyond  ... and at so many of those behind it (200)
  */
 
@@ -37,6 +38,7 @@ typedef struct stage {
     course_t course;
     trace_t trace;
     pid_t victim;
+    uint32_t first_change;    /* the step before which it was untouched */
     uint32_t copies;
     uint32_t kills;
     uint32_t astray;          /* kills elsewhere than at the step meant */
@@ -116,17 +118,15 @@ static kv_result_t run_whole(stage_t *stage, const step_case_t *what)
 /* Setting the stage                                                   */
 
 /* Everything by chance in a store follows from its secret. */
-static void make_store(stage_t *stage, const char *eviction, uint64_t seed)
+static void make_store(stage_t *stage, const char *options, uint64_t seed)
 {
     scene_t *scene = &stage->scene;
     kv_config_t config;
-    char option[64];
     char error[200];
 
     kv_config_init(&config);
-    snprintf(option, sizeof(option), "eviction=%s",
-             eviction == NULL ? "allkeys-lru" : eviction);
-    if (kv_config_set(&config, option, error, sizeof(error)) != KV_OK) {
+    if (options != NULL &&
+        kv_config_set(&config, options, error, sizeof(error)) != KV_OK) {
         rig_die("%s", error);
     }
     config.segment_bytes = 4096;
@@ -214,7 +214,7 @@ static void set_stage(stage_t *stage, const step_case_t *what, uint64_t seed)
     stage->trace.steps = 0;
     stage->trace.complete = false;
     memset(&stage->course, 0, sizeof(stage->course));
-    make_store(stage, first->eviction, seed);
+    make_store(stage, first->options, seed);
     scene->store = rig_attach(&scene->made);
     first->prepare(scene);
     if (first->advance != NULL) {
@@ -331,29 +331,43 @@ static void bury(stage_t *stage, uint32_t how)
     }
 }
 
-/* What survivors find, and that they can go on. */
-static const char *survive(stage_t *stage, kv_store_t *store, bool settled)
+/* What survivors find, and that they can go on.  Every other time they go
+ * on before anybody has audited: then it is a set that takes over. */
+static const char *survive(stage_t *stage, kv_store_t *store, bool settled,
+                           bool work_first)
 {
     static view_t now;
-    static view_t later;
     const scene_t *scene = &stage->scene;
+    const char *why = NULL;
+    seen_t_ key_0;
 
-    const char *why = rig_audit(store);
-    if (why == NULL) {
-        view_take(scene, store, &now);
-        why = course_check(scene, &stage->course, &now, settled);
-    }
-    if (why == NULL) {
+    view_take(scene, store, &now);
+    uint64_t evictions = now.evictions;
+    if (work_first) {
         why = survivor_works(scene, store);
     }
     if (why == NULL) {
         why = rig_audit(store);
     }
+    view_take(scene, store, &now);
+    key_0 = now.key[0];
+    if (why == NULL && now.evictions == evictions) {
+        why = course_check(scene, &stage->course, &now, settled);
+    }
+    if (why == NULL && !work_first) {
+        why = survivor_works(scene, store);
+    }
+    if (why == NULL && scene->keys > 0) {
+        why = survivor_works_on(scene, store, 0);
+    }
     if (why == NULL) {
-        view_take(scene, store, &later);
-        if (later.evictions == now.evictions) {
-            later.key[0] = now.key[0];
-            why = course_check(scene, &stage->course, &later, false);
+        why = rig_audit(store);
+    }
+    if (why == NULL) {
+        view_take(scene, store, &now);
+        now.key[0] = key_0;
+        if (now.evictions == evictions) {
+            why = course_check(scene, &stage->course, &now, false);
         }
     }
     return why;
@@ -369,7 +383,7 @@ static const char *audit_copy(stage_t *stage)
         KV_OK) {
         return "the survivor cannot attach";
     }
-    const char *why = survive(stage, store, true);
+    const char *why = survive(stage, store, true, stage->copies % 2 == 0);
     kv_store_detach(store);
     return why;
 }
@@ -383,6 +397,7 @@ static bool step_by_step(stage_t *stage)
     uint32_t again = 0;
     bool behind = false;
 
+    stage->first_change = 0;
     start_victim(stage, stage->scene.what, true);
     bool stopped = trace_wait(stage->victim);
     while (stopped && control->phase == 0) {
@@ -394,7 +409,12 @@ static bool step_by_step(stage_t *stage)
     while (why == NULL && stopped && control->phase == 1) {
         stopped = trace_step(stage->victim);
         trace_note(trace, stage->victim);
-        behind = store_changed(stage) || behind;
+        if (store_changed(stage)) {
+            behind = true;
+            if (stage->first_change == 0) {
+                stage->first_change = trace->steps;
+            }
+        }
         /* A string instruction stops after each byte it has moved: every
          * sixteenth of these will do. */
         uint64_t at = trace->complete || trace->at == NULL
@@ -460,7 +480,7 @@ static bool kill_at(stage_t *stage, uint32_t n)
     }
     /* Nobody has waited for it yet: a zombie is dead enough. */
     if (why == NULL) {
-        why = survive(stage, store, false);
+        why = survive(stage, store, false, stage->kills % 2 == 0);
     }
     kv_store_detach(store);
     rig_kill(stage->victim);
@@ -472,20 +492,24 @@ static bool killed(stage_t *stage, const options_t *options)
 {
     rig_random_t random = { options->seed };
     uint32_t steps = stage->trace.steps;
+    /* Before the first change one step is as good as another. */
+    uint32_t from = stage->first_change > 20 ? stage->first_change - 20 : 0;
+    uint32_t every = steps - from < EVERY_STEP_UP_TO ? steps - from
+                                                     : EVERY_STEP_UP_TO;
     bool good = true;
 
     if (options->kills != 0) {
         for (uint32_t i = 0; good && i < options->kills; i++) {
-            good = kill_at(stage, rig_below(&random, steps));
+            good = kill_at(stage, from + rig_below(&random, steps - from));
         }
         return good;
     }
-    uint32_t every = steps < EVERY_STEP_UP_TO ? steps : EVERY_STEP_UP_TO;
-    for (uint32_t n = 0; good && n < every; n++) {
+    for (uint32_t n = from; good && n < from + every; n++) {
         good = kill_at(stage, n);
     }
-    for (uint32_t i = 0; good && every < steps && i < options->beyond; i++) {
-        good = kill_at(stage, every + rig_below(&random, steps - every));
+    uint32_t left = steps - from - every;
+    for (uint32_t i = 0; good && left > 0 && i < options->beyond; i++) {
+        good = kill_at(stage, from + every + rig_below(&random, left));
     }
     return good;
 }

@@ -46,7 +46,7 @@ typedef struct step_case {
     int64_t (*measure)(scene_t *scene);
     void (*advance)(scene_t *scene, uint32_t i);
 
-    const char *eviction;                 /* NULL: allkeys-lru */
+    const char *options;                  /* as kv_config_set() takes them */
     const char *after;                    /* NULL, or the case another
                                              process has just died in */
     bool attaches;                        /* the operation attaches itself */
@@ -81,7 +81,10 @@ uint32_t scene_key(scene_t *scene, uint32_t shard);
 /** A new key in the same bucket as key `like`. */
 uint32_t scene_key_beside(scene_t *scene, uint32_t like);
 
-/** Store `bytes` bytes that follow from key and bytes. */
+/** The value of `bytes` bytes that scene_set() stores for the key. */
+void scene_value(void *to, uint32_t key, size_t bytes);
+
+/** Store scene_value(). */
 kv_result_t scene_set(scene_t *scene, uint32_t key, size_t bytes,
                       int64_t ttl_ms, kv_set_when_t when);
 
@@ -125,7 +128,12 @@ typedef struct course {
 const char *course_check(const scene_t *scene, course_t *course,
                          const view_t *now, bool settled);
 
-/** Reads and writes in every shard. @return NULL, or what went wrong */
+/** Reads and writes in every shard, with keys of the survivors' own.
+ * @return NULL, or what went wrong */
 const char *survivor_works(const scene_t *scene, kv_store_t *store);
+
+/** The same with a key of the scene. */
+const char *survivor_works_on(const scene_t *scene, kv_store_t *store,
+                              uint32_t key);
 
 #endif

@@ -98,6 +98,31 @@ static int64_t large_segments(scene_t *scene)
     return sum;
 }
 
+static int64_t deletes(scene_t *scene)
+{
+    return (int64_t)stats_of(scene).deletes;
+}
+
+static int64_t watched(scene_t *scene)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < scene->store->geometry.shards; i++) {
+        sum += ld_rlx(&scene->store->shards[i].watched_until_ms);
+    }
+    return sum;
+}
+
+static int64_t wakes(scene_t *scene)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < scene->store->geometry.shards; i++) {
+        for (uint32_t j = 0; j < KV_WATCHES; j++) {
+            sum += ld_rlx(&scene->store->shards[i].watch[j].sequence);
+        }
+    }
+    return sum;
+}
+
 static int64_t steals(scene_t *scene)
 {
     return (int64_t)stats_of(scene).steals;
@@ -165,6 +190,21 @@ static void number_there(scene_t *scene)
     if (kv_value_set(scene->store, scene->key[0].text, scene->key[0].bytes,
                      "-12345", 6, HOUR_MS, KV_SET_ALWAYS) != KV_OK) {
         rig_die("%s: preparing", scene->what->name);
+    }
+}
+
+/* Somebody waits for every key there is. */
+static void waited_for(scene_t *scene)
+{
+    const int64_t long_ms = INT64_MAX / 2;
+
+    others(scene);
+    for (uint32_t i = 0; i < scene->store->geometry.shards; i++) {
+        kv_shard_t *shard = &scene->store->shards[i];
+        st_rlx(&shard->watched_until_ms, long_ms);
+        for (uint32_t j = 0; j < KV_WATCHES; j++) {
+            st_rlx(&shard->watch[j].until_ms, long_ms);
+        }
     }
 }
 
@@ -407,6 +447,117 @@ static kv_result_t look(scene_t *scene)
                                            scene->key[0].bytes);
 }
 
+static kv_result_t get_short(scene_t *scene)
+{
+    unsigned char value[100];
+    size_t bytes;
+    return kv_read_short(scene->store, scene->key[0].text,
+                         scene->key[0].bytes, value, sizeof(value), &bytes);
+}
+
+/* getdel: read it, then delete what was read. */
+static kv_result_t take_out(scene_t *scene)
+{
+    const name_t *name = &scene->key[0];
+    unsigned char value[VALUE_ROOM];
+    kv_read_t read;
+    kv_result_t result =
+        kv_read_begin(scene->store, name->text, name->bytes, &read);
+    if (result == KV_OK) {
+        result = kv_read_copy(scene->store, &read, value);
+    }
+    return result != KV_OK
+               ? result
+               : kv_key_delete_version(scene->store, name->text, name->bytes,
+                                       read.version);
+}
+
+static kv_result_t delete_equal(scene_t *scene)
+{
+    unsigned char expected[64];
+    scene_value(expected, 0, sizeof(expected));
+    return kv_key_delete_equal(scene->store, scene->key[0].text,
+                               scene->key[0].bytes, expected,
+                               sizeof(expected));
+}
+
+static kv_result_t set_equal(scene_t *scene)
+{
+    unsigned char expected[64];
+    unsigned char value[700];
+    scene_value(expected, 0, sizeof(expected));
+    scene_value(value, 0, sizeof(value));
+    return kv_value_set_equal(scene->store, scene->key[0].text,
+                              scene->key[0].bytes, expected,
+                              sizeof(expected), value, sizeof(value),
+                              HOUR_MS);
+}
+
+static kv_result_t set_large_equal(scene_t *scene)
+{
+    unsigned char expected[LARGE_BYTES + 100];
+    unsigned char value[LARGE_BYTES + 200];
+    scene_value(expected, 0, sizeof(expected));
+    scene_value(value, 0, sizeof(value));
+    return kv_value_set_equal(scene->store, scene->key[0].text,
+                              scene->key[0].bytes, expected,
+                              sizeof(expected), value, sizeof(value),
+                              KV_NO_TTL);
+}
+
+/* Ten keys or so. */
+static kv_result_t delete_prefix(scene_t *scene)
+{
+    const name_t *name = &scene->key[scene->keys - 10];
+    uint64_t deleted;
+    kv_result_t result = kv_prefix_delete(scene->store, name->text,
+                                          name->bytes - 1, &deleted);
+    return result != KV_OK ? result : deleted > 0 ? KV_OK : KV_MISSING;
+}
+
+static kv_result_t scan(scene_t *scene)
+{
+    uint64_t cursor = 0;
+    uint64_t found = 0;
+    do {
+        kv_scan_t step;
+        size_t bytes;
+        char name[200];
+        kv_scan_begin(scene->store, &step, cursor, "key", 3, 30);
+        while (kv_scan_key(scene->store, &step, &bytes) == KV_OK) {
+            found += bytes <= sizeof(name) &&
+                     kv_scan_copy(scene->store, &step, name) == KV_OK;
+        }
+        cursor = step.cursor;
+    } while (cursor != 0);
+    return found > 0 ? KV_OK : KV_MISSING;
+}
+
+static kv_result_t wait_a_moment(scene_t *scene)
+{
+    uint64_t version;
+    kv_read_t read;
+    return kv_key_wait(scene->store, scene->key[0].text, scene->key[0].bytes,
+                       UINT64_MAX, 1, &version, &read);
+}
+
+static kv_result_t wait_not(scene_t *scene)
+{
+    uint64_t version;
+    kv_read_t read;
+    return kv_key_wait(scene->store, scene->key[0].text, scene->key[0].bytes,
+                       0, 1000, &version, &read);
+}
+
+static kv_result_t set_packed(scene_t *scene)
+{
+    unsigned char value[3000];
+    memset(value, 'x', sizeof(value));
+    return kv_value_set(scene->store, scene->key[0].text,
+                        scene->key[0].bytes, value, sizeof(value), HOUR_MS,
+                        KV_SET_ALWAYS);
+}
+
 static kv_result_t attach(scene_t *scene)
 {
     return kv_store_attach(scene->made.memory, scene->made.bytes,
@@ -486,7 +637,7 @@ const step_case_t step_cases[] = {
       .run = set, .prepare = longest_chain, .measure = evictions },
     { .name = "set in a full chain, noeviction",
       .run = set, .prepare = longest_chain, .expect = KV_NO_ROOM,
-      .eviction = "noeviction" },
+      .options = "eviction=noeviction" },
     { .name = "flush",
       .run = flush, .prepare = everything, .measure = generations },
 
@@ -504,7 +655,7 @@ const step_case_t step_cases[] = {
       .advance = add_over },
     { .name = "set that compacts, noeviction",
       .run = set_400, .prepare = only_0, .measure = compacted,
-      .advance = add_over, .eviction = "noeviction" },
+      .advance = add_over, .options = "eviction=noeviction" },
     { .name = "set that evicts",
       .run = set_400, .prepare = only_0, .measure = evictions,
       .advance = add_small },
@@ -513,10 +664,10 @@ const step_case_t step_cases[] = {
       .measure = copied_and_evicted, .advance = add_small },
     { .name = "set that evicts at random",
       .run = set_400, .prepare = only_0, .measure = evictions,
-      .advance = add_small, .eviction = "allkeys-random" },
+      .advance = add_small, .options = "eviction=allkeys-random" },
     { .name = "set that evicts by deadline",
       .run = set_400, .prepare = only_0, .measure = evictions,
-      .advance = add_mixed, .eviction = "volatile-lru" },
+      .advance = add_mixed, .options = "eviction=volatile-lru" },
     { .name = "set that evicts in another shard",
       .run = set_400, .prepare = other_shard_full, .measure = evictions,
       .advance = add_to_1 },
@@ -536,6 +687,38 @@ const step_case_t step_cases[] = {
       .run = get, .prepare = large_there },
     { .name = "exists and ttl",
       .run = look, .prepare = ttl_there },
+    { .name = "get of a short value",
+      .run = get_short, .prepare = small_there },
+    { .name = "getdel",
+      .run = take_out, .prepare = small_there },
+    { .name = "getdel of a counter",
+      .run = take_out, .prepare = counter_there },
+    { .name = "delete if equal",
+      .run = delete_equal, .prepare = small_there },
+    { .name = "delete if equal, another value",
+      .run = delete_equal, .prepare = counter_there, .expect = KV_DIFFERENT },
+    { .name = "set if equal",
+      .run = set_equal, .prepare = small_there },
+    { .name = "set if equal, another value",
+      .run = set_equal, .prepare = large_there, .expect = KV_DIFFERENT },
+    { .name = "large set if equal",
+      .run = set_large_equal, .prepare = large_there },
+    { .name = "delete of a prefix",
+      .run = delete_prefix, .prepare = everything, .measure = deletes },
+    { .name = "scan",
+      .run = scan, .prepare = everything },
+    { .name = "wait",
+      .run = wait_a_moment, .prepare = others, .expect = KV_TIMEOUT,
+      .measure = watched },
+    { .name = "wait that removes what has expired",
+      .run = wait_not, .prepare = expired_there, .expect = KV_MISSING,
+      .measure = expirations },
+    { .name = "set that somebody waits for",
+      .run = set, .prepare = waited_for, .measure = wakes },
+    { .name = "add that somebody waits for",
+      .run = add, .prepare = waited_for, .measure = wakes },
+    { .name = "set of a compressed value",
+      .run = set_packed, .prepare = others, .options = "compression=zstd" },
     { .name = "attach",
       .run = attach, .prepare = others, .attaches = true },
     { .name = "detach",

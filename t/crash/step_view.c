@@ -50,11 +50,16 @@ uint32_t scene_key_beside(scene_t *scene, uint32_t like)
     return key;
 }
 
+void scene_value(void *to, uint32_t key, size_t bytes)
+{
+    rig_fill(to, bytes, rig_mix((uint64_t)key << 32 | bytes));
+}
+
 kv_result_t scene_set(scene_t *scene, uint32_t key, size_t bytes,
                       int64_t ttl_ms, kv_set_when_t when)
 {
     const name_t *name = &scene->key[key];
-    rig_fill(buffer, bytes, rig_mix((uint64_t)key << 32 | bytes));
+    scene_value(buffer, key, bytes);
     return kv_value_set(scene->store, name->text, name->bytes, buffer, bytes,
                         ttl_ms, when);
 }
@@ -234,12 +239,17 @@ static const char *works_with(kv_store_t *store, const name_t *name,
     return NULL;
 }
 
-const char *survivor_works(const scene_t *scene, kv_store_t *store)
+static bool may_refuse(const kv_store_t *store)
 {
     kv_config_t config;
     kv_store_config(store, &config);
-    bool refuses = config.eviction == KV_NOEVICTION ||
-                   config.eviction == KV_VOLATILE_LRU;
+    return config.eviction == KV_NOEVICTION ||
+           config.eviction == KV_VOLATILE_LRU;
+}
+
+const char *survivor_works(const scene_t *scene, kv_store_t *store)
+{
+    bool refuses = may_refuse(store);
     const char *why = NULL;
 
     for (uint32_t i = 0; why == NULL && i < scene->work_shards; i++) {
@@ -248,9 +258,12 @@ const char *survivor_works(const scene_t *scene, kv_store_t *store)
     if (why == NULL) {
         why = works_with(store, &scene->work[1], 9000, refuses);
     }
-    /* What the victim was about is like any other key. */
-    if (why == NULL && scene->keys > 0) {
-        why = works_with(store, &scene->key[0], 60, refuses);
-    }
     return why;
+}
+
+/* What the victim was about is like any other key. */
+const char *survivor_works_on(const scene_t *scene, kv_store_t *store,
+                              uint32_t key)
+{
+    return works_with(store, &scene->key[key], 60, may_refuse(store));
 }
