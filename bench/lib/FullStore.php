@@ -14,7 +14,7 @@ final class FullStore
     private const VALUE_BYTES = 64;
     /** What both of the processes set, so the size holds all of it. */
     private const KEYS_IN_ALL = 700_000;
-    private const KEYS_PER_ROUND = 40_000;
+    private const KEYS_PER_ROUND = 10_000;
     /** More than the size can hold. */
     private const KEYS_TO_FILL = 2_000_000;
 

@@ -81,7 +81,7 @@ final class ManyKeys
     public function scan(string $case): array
     {
         $figures = [];
-        for ($round = 0; $round < $this->settings->rounds; ++$round) {
+        for ($round = 0; $round < $this->settings->longRounds(); ++$round) {
             foreach ($this->backends as $backend) {
                 $count = 0;
                 $figures[$backend->name()][] = $backend->timeScan('k:', $count) / 1e6;
@@ -125,7 +125,7 @@ final class ManyKeys
         });
         $idle = ['scan' => [], 'delete' => []];
         $during = $idle;
-        for ($round = 0; $round < $this->settings->rounds; ++$round) {
+        for ($round = 0; $round < $this->settings->longRounds(); ++$round) {
             foreach (['scan', 'delete'] as $what) {
                 if ('delete' === $what) {
                     $other->ask('fill');

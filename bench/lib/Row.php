@@ -14,8 +14,7 @@ final class Row
     /**
      * @param float      $ours      in $unit
      * @param float      $peerValue in $unit
-     * @param float|null $lowest    of the rounds' ratios; null: not measured in rounds
-     * @param float|null $highest   of the rounds' ratios
+     * @param list<float> $ratios   of single rounds; empty: not measured in rounds
      * @param bool       $result    false: for people, not one of the cases
      */
     public function __construct(
@@ -24,8 +23,7 @@ final class Row
         public readonly string $peer,
         public readonly float $peerValue,
         public readonly string $unit,
-        public readonly ?float $lowest = null,
-        public readonly ?float $highest = null,
+        public readonly array $ratios = [],
         public readonly bool $result = true,
     ) {
         if (!($peerValue > 0.0)) {
@@ -64,8 +62,7 @@ final class Row
             $peer,
             Statistics::median($peers),
             $unit,
-            min($ratios),
-            max($ratios),
+            $ratios,
             $result,
         );
     }

@@ -10,9 +10,12 @@ namespace Ephpm\Bench;
  */
 final class Settings
 {
+    private const LONG_ROUNDS = 15;
+
     /**
      * @param list<string> $only      cases
-     * @param int          $rounds    of every timing
+     * @param int          $rounds    of every timing; many and short, since a short batch is most likely to run
+     *                                without a pause
      * @param int          $batchNs   about how long one call is repeated in a round
      * @param int          $sliceNs   the same where two processes run
      * @param int          $manyKeys  what the cases named 500k use
@@ -36,9 +39,12 @@ final class Settings
         return $this->with(only: $only);
     }
 
-    public function withRounds(int $rounds): self
+    /**
+     * Rounds of what cannot be short.
+     */
+    public function longRounds(): int
     {
-        return $this->with(rounds: $rounds);
+        return min($this->rounds, self::LONG_ROUNDS);
     }
 
     public function withRedis(string $socket): self
@@ -54,12 +60,12 @@ final class Settings
     /**
      * @param list<string>|null $only
      */
-    private function with(?array $only = null, ?int $rounds = null, ?string $redis = null): self
+    private function with(?array $only = null, ?string $redis = null): self
     {
         return new self(
             $this->quick,
             $only ?? $this->only,
-            $rounds ?? $this->rounds,
+            $this->rounds,
             $this->batchNs,
             $this->sliceNs,
             $this->manyKeys,

@@ -9,14 +9,14 @@ namespace Ephpm\Bench;
  */
 final class Table
 {
-    private const FORMAT = "%-17s %10s  %-12s %10s %-9s %7s %-14s %-16s %s\n";
+    private const FORMAT = "%-17s %10s  %-12s %10s %-8s %8s  %-16s %-16s %-16s %s\n";
 
     /**
      * @param list<Row> $rows
      */
     public static function text(array $rows): string
     {
-        $text = \sprintf(self::FORMAT, 'case', 'ours', 'peer', 'peer\'s', 'unit', 'ratio', 'min..max', 'bar', 'met');
+        $text = \sprintf(self::FORMAT, 'case', 'ours', 'peer', 'peer\'s', 'unit', 'ratio', 'half of them', 'min..max', 'bar', 'met');
         $met = 0;
         $missed = [];
         $case = '';
@@ -36,7 +36,8 @@ final class Table
                 self::figure($row->peerValue),
                 $row->unit,
                 \sprintf('%.3g', $row->ratio),
-                null === $row->lowest ? '' : \sprintf('%.3g..%.3g', $row->lowest, $row->highest),
+                self::range($row->ratios, 0.25),
+                self::range($row->ratios, 0.0),
                 $bar[0] ?? '',
                 null === $bar ? '' : ($bar[1] ? 'yes' : 'NO'),
             )) . "\n";
@@ -56,8 +57,8 @@ final class Table
     {
         $spreads = [];
         foreach ($rows as $row) {
-            if (null !== Bars::of($row) && null !== $row->lowest && null !== $row->highest && $row->lowest > 0.0) {
-                $spreads["{$row->case} beside {$row->peer}"] = $row->highest / $row->lowest;
+            if (null !== Bars::of($row) && \count($row->ratios) > 1) {
+                $spreads["{$row->case} beside {$row->peer}"] = max($row->ratios) / min($row->ratios);
             }
         }
         if ([] === $spreads) {
@@ -72,6 +73,21 @@ final class Table
             reset($spreads),
             key($spreads),
         );
+    }
+
+    /**
+     * @param list<float> $ratios
+     * @param float       $leave  the share at either end that does not count
+     */
+    private static function range(array $ratios, float $leave): string
+    {
+        if ([] === $ratios) {
+            return '';
+        }
+        sort($ratios);
+        $skipped = (int) (\count($ratios) * $leave);
+
+        return \sprintf('%.2g..%.2g', $ratios[$skipped], $ratios[\count($ratios) - 1 - $skipped]);
     }
 
     private static function figure(float $figure): string

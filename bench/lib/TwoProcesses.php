@@ -57,7 +57,7 @@ final class TwoProcesses
                 $modes[$mode][] = $backend->name();
             }
         }
-        for ($round = 0; $round < $this->settings->rounds; ++$round) {
+        for ($round = 0; $round < $this->settings->longRounds(); ++$round) {
             /** @var array<string, array<string, array{list<Slice>, list<Slice>}>> $slices */
             $slices = [];
             for ($pass = 0; $pass < self::PASSES; ++$pass) {
@@ -94,12 +94,9 @@ final class TwoProcesses
         [$floorOne, $floorTwo] = $this->figures['read'][self::FLOOR];
         $possible = Statistics::median($floorTwo) / Statistics::median($floorOne) / 2;
         // What both would do with two whole processors, beside what one does.
-        $lowest = INF;
-        $highest = 0.0;
+        $ratios = [];
         foreach ($one as $round => $figure) {
-            $ratio = $two[$round] / $figure / ($floorTwo[$round] / $floorOne[$round] / 2);
-            $lowest = min($lowest, $ratio);
-            $highest = max($highest, $ratio);
+            $ratios[] = $two[$round] / $figure / ($floorTwo[$round] / $floorOne[$round] / 2);
         }
         $rows = [
             new Row(
@@ -108,8 +105,7 @@ final class TwoProcesses
                 'one-process',
                 Statistics::median($one),
                 'calls/s',
-                $lowest,
-                $highest,
+                $ratios,
             ),
             new Row(
                 $case,

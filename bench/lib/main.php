@@ -13,8 +13,8 @@ declare(strict_types=1);
 //        `-- kv-hits              hit ratios and overhead, in C
 //
 // Every group is one PHP that has ours and the peers loaded, with the same
-// opcache; only apc.entries_hint and the stores' sizes differ between groups,
-// since they are settled when PHP starts.
+// opcache.  The stores have their own default sizes, 32M each, but where half
+// a million keys would not fit.
 
 namespace Ephpm\Bench;
 
@@ -83,7 +83,7 @@ function parsed(array $arguments): array
     return [
         $quick
             ? new Settings(true, $only, $rounds ?? 9, 200_000, 300_000, 20_000)
-            : new Settings(false, $only, $rounds ?? 31, 5_000_000, 10_000_000, 500_000),
+            : new Settings(false, $only, $rounds ?? 101, 1_000_000, 10_000_000, 500_000),
         $json,
     ];
 }
@@ -149,26 +149,21 @@ function possible(array $cases): array
 function measure(Settings $settings): array
 {
     $rows = [];
-    $fewer = $settings->withRounds($settings->quick ? $settings->rounds : min($settings->rounds, 15));
     if ($settings->wants(
         'get-64', 'get-64-miss', 'get-64-10k', 'get-64k', 'set-64', 'set-64-ttl', 'set-64k', 'incr', 'exists',
         'mget-20', 'mset-20',
     )) {
         array_push($rows, ...groupRows('one', $settings, [
-            'ephpm.cli_size' => '64M',
-            'apc.shm_size' => '64M',
             'apc.entries_hint' => '10000',
         ]));
     }
     if ($settings->wants('scale-2-read', 'scale-2-mixed')) {
-        array_push($rows, ...groupRows('two', $fewer, [
-            'ephpm.cli_size' => '64M',
-            'apc.shm_size' => '64M',
+        array_push($rows, ...groupRows('two', $settings, [
             'apc.entries_hint' => '10000',
         ]));
     }
     if ($settings->wants('get-64-500k', 'scan-500k', 'get-during-scan')) {
-        array_push($rows, ...groupRows('many', $fewer, [
+        array_push($rows, ...groupRows('many', $settings, [
             'ephpm.cli_size' => '256M',
             'apc.shm_size' => '256M',
             'apc.entries_hint' => (string) $settings->manyKeys,
@@ -176,7 +171,7 @@ function measure(Settings $settings): array
     }
     if ($settings->wants('full-set')) {
         fwrite(STDERR, "bench/kv: full-set\n");
-        array_push($rows, ...FullStore::measure($fewer, 'full-set'));
+        array_push($rows, ...FullStore::measure($settings, 'full-set'));
     }
     if ($settings->wants('overhead-bytes', 'hit-ratio-zipf', 'hit-ratio-scan')) {
         fwrite(STDERR, "bench/kv: overhead and hit ratios\n");
