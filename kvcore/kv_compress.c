@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 #ifdef HAVE_ZLIB
 #include <zlib.h>
 #endif
@@ -122,9 +123,15 @@ kv_result_t kv_decompress(kv_store_t *store, uint32_t method,
 {
     (void)store;
     switch (method) {
-    case KV_COMPRESS_ZSTD:
-        return ZSTD_decompress(value, value_len, packed, packed_bytes) ==
-                       value_len ? KV_OK : KV_MISSING;
+    case KV_COMPRESS_ZSTD: {
+        size_t bytes =
+            ZSTD_decompress(value, value_len, packed, packed_bytes);
+        if (ZSTD_isError(bytes) &&
+            ZSTD_getErrorCode(bytes) == ZSTD_error_memory_allocation) {
+            return KV_NO_MEMORY;
+        }
+        return bytes == value_len ? KV_OK : KV_MISSING;
+    }
 #ifdef HAVE_ZLIB
     case KV_COMPRESS_GZIP: {
         z_stream stream = { 0 };
@@ -135,10 +142,10 @@ kv_result_t kv_decompress(kv_store_t *store, uint32_t method,
         stream.avail_in = (unsigned)packed_bytes;
         stream.next_out = value;
         stream.avail_out = (unsigned)value_len;
-        bool whole = inflate(&stream, Z_FINISH) == Z_STREAM_END &&
-                     stream.total_out == value_len;
+        int rc = inflate(&stream, Z_FINISH);
+        bool whole = rc == Z_STREAM_END && stream.total_out == value_len;
         inflateEnd(&stream);
-        return whole ? KV_OK : KV_MISSING;
+        return whole ? KV_OK : rc == Z_MEM_ERROR ? KV_NO_MEMORY : KV_MISSING;
     }
 #endif
 #ifdef HAVE_BROTLI
