@@ -150,10 +150,23 @@ kv_result_t kv_decompress(kv_store_t *store, uint32_t method,
 #endif
 #ifdef HAVE_BROTLI
     case KV_COMPRESS_BROTLI: {
-        size_t bytes = value_len;
-        return BrotliDecoderDecompress(packed_bytes, packed, &bytes, value) ==
-                           BROTLI_DECODER_RESULT_SUCCESS &&
-                       bytes == value_len ? KV_OK : KV_MISSING;
+        BrotliDecoderState *state =
+            BrotliDecoderCreateInstance(NULL, NULL, NULL);
+        const uint8_t *from = packed;
+        uint8_t *to = value;
+        if (state == NULL) {
+            return KV_NO_MEMORY;
+        }
+        bool whole = BrotliDecoderDecompressStream(
+                         state, &packed_bytes, &from, &value_len, &to,
+                         NULL) == BROTLI_DECODER_RESULT_SUCCESS &&
+                     value_len == 0;
+        BrotliDecoderErrorCode code = BrotliDecoderGetErrorCode(state);
+        BrotliDecoderDestroyInstance(state);
+        return whole ? KV_OK
+               : code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
+                       code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES
+                   ? KV_NO_MEMORY : KV_MISSING;
     }
 #endif
     default:
