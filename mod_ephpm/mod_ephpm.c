@@ -29,7 +29,7 @@ static module stand_in_symbol = {
     STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, NULL, 0
 };
 
-static pid_t started_by;        /* who started PHP */
+static pid_t started_by;        /* who started PHP; 0: it is stopped */
 
 /* ------------------------------------------------------------------ */
 
@@ -120,6 +120,7 @@ static apr_status_t stop_php(void *unused)
 {
     (void)unused;
     if (getpid() == started_by) {
+        started_by = 0;
         ephpm_sapi_shutdown();
         ephpm_main_server = NULL;
     }
@@ -171,6 +172,8 @@ static apr_status_t child_exit(void *unused)
 {
     (void)unused;
     if (!in_signal_handler() && !ephpm_request_active()) {
+        /* Under httpd -X the child is the parent as well. */
+        started_by = 0;
         ephpm_sapi_shutdown();
         ephpm_stores_detach();
     }
