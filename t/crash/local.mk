@@ -1,6 +1,7 @@
 # What kills, stops and single-steps processes that use a store.
 
 CRASH_NAMES = \
+	t/crash/linear \
 	t/crash/step \
 	t/crash/storm
 
@@ -9,6 +10,14 @@ check_PROGRAMS += $(CRASH_NAMES)
 CRASH_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/kvcore
 CRASH_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 CRASH_RIG = t/crash/rig.c t/crash/rig.h
+
+t_crash_linear_CPPFLAGS = $(CRASH_CPPFLAGS)
+t_crash_linear_CFLAGS = $(CRASH_CFLAGS)
+t_crash_linear_LDADD = kvcore/libkvcore.la
+t_crash_linear_SOURCES = $(CRASH_RIG) \
+	t/crash/linear.c \
+	t/crash/linear_check.c \
+	t/crash/linear_check.h
 
 t_crash_step_CPPFLAGS = $(CRASH_CPPFLAGS)
 t_crash_step_CFLAGS = $(CRASH_CFLAGS)
@@ -30,6 +39,7 @@ t_crash_storm_SOURCES = $(CRASH_RIG) \
 	t/crash/storm_ops.c
 
 CRASH_TESTS = \
+	t/crash/linear.t \
 	t/crash/step-1.t \
 	t/crash/step-2.t \
 	t/crash/step-3.t \

@@ -33,12 +33,13 @@ typedef struct mode {
     size_t store_bytes;
     uint32_t segment_bytes;
     uint32_t shards;
-    const char *const *evictions;   /* one round each */
+    const char *const *options;     /* one round with each */
     bool may_vanish;
     bool may_refuse;
 } mode_t_;
 
-static const char *const lru[] = { "eviction=allkeys-lru", NULL };
+static const char *const lru[] = { "eviction=allkeys-lru",
+                                   "compression=zstd", NULL };
 static const char *const every[] = { "eviction=allkeys-lru",
                                      "eviction=volatile-lru",
                                      "eviction=allkeys-random", NULL };
@@ -52,7 +53,7 @@ static const mode_t_ modes[] = {
 
 typedef struct storm {
     const mode_t_ *mode;
-    const char *eviction;
+    const char *option;
     rig_store_t made;
     kv_store_t *watch;
     board_t *board;
@@ -83,7 +84,7 @@ static const storm_op_t *choose(player_t *player)
             at -= op->weight;
             op++;
         }
-        if (!op->loses || player->may_vanish) {
+        if (!(op->flags & LOSES) || player->may_vanish) {
             return op;
         }
     }
@@ -121,7 +122,8 @@ static void play(const storm_t *storm, uint32_t number, uint64_t seed)
         uint64_t begin_ns = rig_now_ns();
         op->run(&player, key);
         uint64_t took_ns = rig_now_ns() - begin_ns;
-        if (took_ns > atomic_load_explicit(&seat->longest_ns,
+        if (!(op->flags & LASTS) &&
+            took_ns > atomic_load_explicit(&seat->longest_ns,
                                            memory_order_relaxed)) {
             atomic_store(&seat->longest_ns, took_ns);
             atomic_store(&seat->longest_op, (uint32_t)(op - storm_ops));
@@ -188,7 +190,7 @@ static void look_for_failures(storm_t *storm)
     }
     const char *broken = rig_audit(storm->watch);
     rig_note("audit: %s", broken == NULL ? "all invariants hold" : broken);
-    rig_ok(false, "%s, %s: %s", storm->mode->name, storm->eviction,
+    rig_ok(false, "%s, %s: %s", storm->mode->name, storm->option,
            storm->board->failure);
     exit(rig_done());
 }
@@ -399,7 +401,7 @@ static void round_of(storm_t *storm, const limits_t *limits)
     kv_stats_t stats;
 
     kv_config_init(&config);
-    if (kv_config_set(&config, storm->eviction, error, sizeof(error)) !=
+    if (kv_config_set(&config, storm->option, error, sizeof(error)) !=
         KV_OK) {
         rig_die("%s", error);
     }
@@ -456,7 +458,7 @@ static void round_of(storm_t *storm, const limits_t *limits)
 
     rig_note("%s, %s: kills survived: %" PRIu64 ", kills under a lock: %"
              PRIu64 ", locks taken over: %" PRIu64 ", keys lost: %" PRIu64,
-             mode->name, storm->eviction, storm->kills, storm->kills_locked,
+             mode->name, storm->option, storm->kills, storm->kills_locked,
              stats.steals, storm->lost);
     rig_note("  in %.1f s, %" PRIu64 " calls, %" PRIu64 " audits, %" PRIu64
              " evictions, %" PRIu64 " refused", (double)took_ns / 1e9,
@@ -466,19 +468,19 @@ static void round_of(storm_t *storm, const limits_t *limits)
              (double)calm.longest_ns / 1e6, calm.longest_op);
 
     rig_ok(broken == NULL, "%s, %s: every invariant holds%s%s", mode->name,
-           storm->eviction, broken == NULL ? "" : ": ",
+           storm->option, broken == NULL ? "" : ": ",
            broken == NULL ? "" : broken);
     rig_ok(storm->lost == 0, "%s, %s: no key is lost, old, torn or foreign",
-           mode->name, storm->eviction);
+           mode->name, storm->option);
     rig_ok(storm->kills_locked > 0 && stats.steals > 0,
            "%s, %s: some were killed under a lock", mode->name,
-           storm->eviction);
+           storm->option);
     rig_ok(mode->may_vanish ? stats.evictions > 0 : stats.evictions == 0,
-           "%s, %s: keys were %sevicted", mode->name, storm->eviction,
+           "%s, %s: keys were %sevicted", mode->name, storm->option,
            mode->may_vanish ? "" : "not ");
     rig_ok((strcmp(mode->name, "full") == 0) <= (stats.rejections > 0),
            "%s, %s: writes were refused where they had to be", mode->name,
-           storm->eviction);
+           storm->option);
     kv_store_detach(storm->watch);
 }
 
@@ -540,14 +542,14 @@ int main(int argc, char **argv)
     rig_note("seed %" PRIu64 ", %u players", seed, storm.players);
     storm.random.state = seed;
     uint32_t rounds = 0;
-    while (storm.mode->evictions[rounds] != NULL) {
+    while (storm.mode->options[rounds] != NULL) {
         rounds++;
     }
     limits.kills = (limits.kills + rounds - 1) / rounds;
     limits.storm_ns /= rounds;
     limits.calm_ns /= rounds;
     for (uint32_t i = 0; i < rounds; i++) {
-        storm.eviction = storm.mode->evictions[i];
+        storm.option = storm.mode->options[i];
         round_of(&storm, &limits);
     }
     return rig_done();

@@ -119,6 +119,9 @@ typedef struct player {
     unsigned char got[VALUE_MAX];
 } player_t;
 
+#define LOSES 1u          /* only where keys may vanish */
+#define LASTS 2u          /* goes over many keys or sleeps: not timed */
+
 /* One kind of call.  To have a new operation of the store in the storm, add
  * one to storm_ops[]. */
 typedef struct storm_op {
@@ -127,7 +130,7 @@ typedef struct storm_op {
     uint32_t first;       /* the keys it is for */
     uint32_t keys;
     void (*run)(player_t *player, uint32_t key);
-    bool loses;           /* only where keys may vanish */
+    uint32_t flags;
 } storm_op_t;
 
 extern const storm_op_t storm_ops[];

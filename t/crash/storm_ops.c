@@ -84,6 +84,12 @@ static size_t value_bytes(uint32_t key, uint64_t seed)
     return 8 + r % (r >> 32 & 1 ? 300 : 40);
 }
 
+/* Every other long value repeats itself, so that it can be compressed. */
+static size_t pattern_bytes(size_t bytes, uint64_t seed)
+{
+    return bytes > 1000 && seed % 2 == 0 ? 104 : bytes - 8;
+}
+
 /* A value begins with its serial number, so that a reader of another
  * player's key knows what it has found. */
 static size_t value_make(unsigned char *to, uint32_t seat, uint32_t key,
@@ -91,8 +97,12 @@ static size_t value_make(unsigned char *to, uint32_t seat, uint32_t key,
 {
     uint64_t seed = value_seed(seat, key, serial);
     size_t bytes = value_bytes(key, seed);
+    size_t pattern = pattern_bytes(bytes, seed);
     memcpy(to, &serial, 8);
-    rig_fill(to + 8, bytes - 8, seed);
+    rig_fill(to + 8, pattern, seed);
+    for (size_t at = 8 + pattern; at < bytes; at++) {
+        to[at] = to[at - pattern];
+    }
     return bytes;
 }
 
@@ -106,9 +116,14 @@ static uint64_t value_serial(const unsigned char *value, size_t bytes,
     }
     memcpy(&serial, value, 8);
     uint64_t seed = value_seed(seat, key, serial);
-    return bytes == value_bytes(key, seed) &&
-                   rig_filled(value + 8, bytes - 8, seed)
-               ? serial : 0;
+    if (bytes != value_bytes(key, seed)) {
+        return 0;
+    }
+    size_t pattern = pattern_bytes(bytes, seed);
+    bool whole = rig_filled(value + 8, pattern, seed) &&
+                 memcmp(value + 8, value + 8 + pattern,
+                        bytes - 8 - pattern) == 0;
+    return whole ? serial : 0;
 }
 
 static bool is_number(const unsigned char *value, size_t bytes, uint64_t want)
@@ -537,6 +552,168 @@ static void op_add_shared(player_t *player, uint32_t key)
     atomic_store(&player->seat->adding, 0);
 }
 
+/* ------------------------------------------------------------------ */
+/* Compare and set, take out, enumerate, wait                           */
+
+/* What the key's last call has written; returns its size, 0: not there. */
+static size_t value_now(player_t *player, uint32_t key, unsigned char *to)
+{
+    mark_t m = done(player, key);
+    return mark_kind(m) == VALUE
+               ? value_make(to, player->number, key, mark_serial(m)) : 0;
+}
+
+static void op_set_equal(player_t *player, uint32_t key)
+{
+    static unsigned char expected[VALUE_MAX];
+    char name[NAME_MAX_BYTES];
+    size_t name_bytes = key_name(name, player->number, key);
+    size_t expected_bytes = value_now(player, key, expected);
+    bool present = expected_bytes != 0;
+    bool other = present && rig_below(&player->random, 4) == 0;
+    uint64_t serial = mark_call(done(player, key)) + 1;
+    size_t bytes = value_make(player->value, player->number, key, serial);
+
+    if (other) {
+        expected[expected_bytes - 1] ^= 1;
+    }
+    intend(player, key, next(player, key, VALUE, LONG, serial));
+    returned(player, key,
+             kv_value_set_equal(player->store, name, name_bytes, expected,
+                                expected_bytes, player->value, bytes,
+                                HOUR_MS),
+             !present ? KV_MISSING : other ? KV_DIFFERENT : KV_OK,
+             "set if equal");
+}
+
+static void op_delete_equal(player_t *player, uint32_t key)
+{
+    static unsigned char expected[VALUE_MAX];
+    char name[NAME_MAX_BYTES];
+    size_t name_bytes = key_name(name, player->number, key);
+    size_t expected_bytes = value_now(player, key, expected);
+
+    intend(player, key, next(player, key, ABSENT, FOREVER, 0));
+    returned(player, key,
+             kv_key_delete_equal(player->store, name, name_bytes, expected,
+                                 expected_bytes),
+             expected_bytes != 0 ? KV_OK : KV_MISSING, "delete if equal");
+}
+
+static void op_take_out(player_t *player, uint32_t key)
+{
+    char name[NAME_MAX_BYTES];
+    size_t name_bytes = key_name(name, player->number, key);
+    kv_read_t read;
+    kv_result_t result;
+
+    intend(player, key, next(player, key, ABSENT, FOREVER, 0));
+    do {
+        result = kv_read_begin(player->store, name, name_bytes, &read);
+        if (result == KV_OK) {
+            result = kv_read_copy(player->store, &read, player->got);
+        }
+    } while (result == KV_RETRY);
+    if (result == KV_OK) {
+        mark_t m = done(player, key);
+        if (value_serial(player->got, read.value_bytes, player->number,
+                         key) != mark_serial(m)) {
+            player_fail(player, "getdel of key %u finds another value", key);
+        }
+        result = kv_key_delete_version(player->store, name, name_bytes,
+                                       read.version);
+    }
+    returned(player, key, result,
+             mark_kind(done(player, key)) != ABSENT ? KV_OK : KV_MISSING,
+             "getdel");
+}
+
+/* All of the player's own keys: one removal after the other. */
+static void op_delete_prefix(player_t *player, uint32_t unused)
+{
+    char prefix[32];
+    uint64_t deleted;
+
+    (void)unused;
+    int prefix_bytes = sprintf(prefix, "player %u ", player->number);
+    for (uint32_t key = 0; key < OWN_KEYS; key++) {
+        atomic_store(&player->seat->from_ms[key], 0);
+        intend(player, key, next(player, key, ABSENT, FOREVER, 0));
+    }
+    kv_result_t result = kv_prefix_delete(player->store, prefix,
+                                          (size_t)prefix_bytes, &deleted);
+    if (result != KV_OK) {
+        player_fail(player, "delete of a prefix: %s", kv_result_text(result));
+    }
+    for (uint32_t key = 0; key < OWN_KEYS; key++) {
+        commit(player, key);
+    }
+}
+
+/* Each of the player's own keys exactly once, and no other. */
+static void op_scan(player_t *player, uint32_t unused)
+{
+    uint32_t seen[OWN_KEYS] = { 0 };
+    char prefix[32];
+    char name[NAME_MAX_BYTES];
+    uint64_t cursor = 0;
+
+    (void)unused;
+    int prefix_bytes = sprintf(prefix, "player %u ", player->number);
+    do {
+        kv_scan_t step;
+        size_t bytes;
+        kv_scan_begin(player->store, &step, cursor, prefix,
+                      (size_t)prefix_bytes, 500);
+        while (kv_scan_key(player->store, &step, &bytes) == KV_OK) {
+            unsigned key;
+            if (bytes >= sizeof(name)) {
+                player_fail(player, "scan: a key of %zu bytes", bytes);
+            }
+            if (kv_scan_copy(player->store, &step, name) != KV_OK) {
+                continue;
+            }
+            name[bytes] = '\0';
+            if (sscanf(name + prefix_bytes, "key %u", &key) != 1 ||
+                key >= OWN_KEYS || seen[key]++ != 0) {
+                player_fail(player, "scan: \"%.40s\" once more", name);
+            }
+        }
+        cursor = step.cursor;
+    } while (cursor != 0);
+    for (uint32_t key = 0; key < SHORT_AT; key++) {
+        bool should = mark_kind(done(player, key)) != ABSENT;
+        if (seen[key] != 0 ? !should : should && !player->may_vanish) {
+            player_fail(player, "scan: key %u is %sthere", key,
+                        should ? "not " : "");
+        }
+    }
+}
+
+/* Another's key, until it changes or some milliseconds. */
+static void op_wait(player_t *player, uint32_t key)
+{
+    static uint64_t known[PLAYERS_MAX][OWN_KEYS];
+    uint32_t other = rig_below(&player->random, player->players);
+    char name[NAME_MAX_BYTES];
+    size_t name_bytes = key_name(name, other, key);
+    uint64_t version = 0;
+    kv_read_t read;
+
+    kv_result_t result =
+        kv_key_wait(player->store, name, name_bytes, known[other][key],
+                    rig_below(&player->random, 4), &version, &read);
+    if (result == KV_TIMEOUT) {
+        return;
+    }
+    if ((result != KV_OK && result != KV_MISSING) ||
+        version <= known[other][key]) {
+        player_fail(player, "wait: %s, version %" PRIu64 " after %" PRIu64,
+                    kv_result_text(result), version, known[other][key]);
+    }
+    known[other][key] = version;
+}
+
 static void op_attach_anew(player_t *player, uint32_t key)
 {
     (void)key;
@@ -556,27 +733,32 @@ static void op_flush(player_t *player, uint32_t key)
 }
 
 const storm_op_t storm_ops[] = {
-    { "set", 300, 0, COUNTER_AT, op_set, false },
-    { "set with a TTL", 100, 0, COUNTER_AT, op_set_ttl, false },
-    { "set that keeps the TTL", 50, 0, COUNTER_AT, op_set_keep, false },
-    { "setnx", 60, 0, COUNTER_AT, op_setnx, false },
-    { "set if present", 40, 0, COUNTER_AT, op_setxx, false },
-    { "set of a large value", 6, LARGE_AT, LARGE_KEYS, op_set, false },
-    { "set for a moment", 60, SHORT_AT, SHORT_KEYS, op_set_short, false },
-    { "delete", 120, 0, COUNTER_AT, op_delete, false },
-    { "expire", 60, 0, COUNTER_AT, op_expire, false },
-    { "persist", 40, 0, COUNTER_AT, op_persist, false },
-    { "add", 150, COUNTER_AT, COUNTER_KEYS, op_add, false },
-    { "set of a number", 10, COUNTER_AT, COUNTER_KEYS, op_set_number, false },
-    { "delete a counter", 10, COUNTER_AT, COUNTER_KEYS, op_delete_counter,
-      false },
-    { "add to a shared counter", 80, 0, 1, op_add_shared, false },
-    { "read own", 150, 0, SHORT_AT, op_read_own, false },
-    { "read another's", 250, 0, OWN_KEYS, op_read_other, false },
-    { "exists", 60, 0, OWN_KEYS, op_exists_other, false },
-    { "read a still key", 100, 0, 1, op_read_still, false },
-    { "detach and attach", 2, 0, 1, op_attach_anew, false },
-    { "flush", 1, 0, 1, op_flush, true },
+    { "set", 300, 0, COUNTER_AT, op_set, 0 },
+    { "set with a TTL", 100, 0, COUNTER_AT, op_set_ttl, 0 },
+    { "set that keeps the TTL", 50, 0, COUNTER_AT, op_set_keep, 0 },
+    { "setnx", 60, 0, COUNTER_AT, op_setnx, 0 },
+    { "set if present", 40, 0, COUNTER_AT, op_setxx, 0 },
+    { "set of a large value", 6, LARGE_AT, LARGE_KEYS, op_set, 0 },
+    { "set for a moment", 60, SHORT_AT, SHORT_KEYS, op_set_short, 0 },
+    { "delete", 120, 0, COUNTER_AT, op_delete, 0 },
+    { "expire", 60, 0, COUNTER_AT, op_expire, 0 },
+    { "persist", 40, 0, COUNTER_AT, op_persist, 0 },
+    { "add", 150, COUNTER_AT, COUNTER_KEYS, op_add, 0 },
+    { "set of a number", 10, COUNTER_AT, COUNTER_KEYS, op_set_number, 0 },
+    { "delete a counter", 10, COUNTER_AT, COUNTER_KEYS, op_delete_counter, 0 },
+    { "add to a shared counter", 80, 0, 1, op_add_shared, 0 },
+    { "read own", 150, 0, SHORT_AT, op_read_own, 0 },
+    { "read another's", 250, 0, OWN_KEYS, op_read_other, 0 },
+    { "exists", 60, 0, OWN_KEYS, op_exists_other, 0 },
+    { "read a still key", 100, 0, 1, op_read_still, 0 },
+    { "set if equal", 60, 0, COUNTER_AT, op_set_equal, 0 },
+    { "delete if equal", 30, 0, COUNTER_AT, op_delete_equal, 0 },
+    { "getdel", 40, 0, COUNTER_AT, op_take_out, 0 },
+    { "delete of a prefix", 2, 0, 1, op_delete_prefix, LASTS },
+    { "scan", 4, 0, 1, op_scan, LASTS },
+    { "wait", 20, 0, OWN_KEYS, op_wait, LASTS },
+    { "detach and attach", 2, 0, 1, op_attach_anew, 0 },
+    { "flush", 1, 0, 1, op_flush, LASTS | LOSES },
 };
 
 const size_t storm_ops_count = COUNT(storm_ops);
