@@ -5,6 +5,9 @@ bench_kv_hits_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kvcore
 bench_kv_hits_SOURCES = bench/kv-hits.c
 bench_kv_hits_LDADD = kvcore/libkvcore.la -lm
 
+dist_check_SCRIPTS += t/bench.t
+TESTS += t/bench.t
+
 bench-programs: bench/kv-hits
 .PHONY: bench-programs
 

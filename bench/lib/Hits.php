@@ -22,7 +22,7 @@ final class Hits
         }
         $process = proc_open(
             $quick ? [$program, '--quick'] : [$program],
-            [['file', '/dev/null', 'r'], ['pipe', 'w'], STDERR],
+            [['file', '/dev/null', 'r'], ['pipe', 'w']],
             $pipes,
         );
         if (false === $process) {

@@ -39,7 +39,7 @@ final class PhpProcess
             array_push($command, '-d', "$name=$value");
         }
         array_push($command, __DIR__ . '/group.php', ...$arguments);
-        $process = proc_open($command, [['pipe', 'r'], ['pipe', 'w'], STDERR], $pipes);
+        $process = proc_open($command, [['pipe', 'r'], ['pipe', 'w']], $pipes);
         if (false === $process) {
             throw new BenchError('cannot start ' . PHP_BINARY);
         }
@@ -49,6 +49,7 @@ final class PhpProcess
 
     public function __destruct()
     {
+        proc_terminate($this->process, SIGKILL);
         fclose($this->in);
         fclose($this->out);
         proc_close($this->process);

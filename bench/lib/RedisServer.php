@@ -31,9 +31,9 @@ final class RedisServer
         }
         $this->socket = "{$this->folder}/redis.sock";
         $process = proc_open([
-            $program, '--port', '0', '--unixsocket', $this->socket, '--save', '', '--appendonly', 'no',
+            ...self::endsWithItsParent(), $program, '--port', '0', '--unixsocket', $this->socket, '--save', '', '--appendonly', 'no',
             '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
-        ], [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w'], STDERR], $pipes);
+        ], [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w']], $pipes);
         if (false === $process) {
             throw new BenchError("cannot start $program");
         }
@@ -48,15 +48,27 @@ final class RedisServer
         }
     }
 
-    public static function program(): ?string
+    public static function program(string $name = 'redis-server'): ?string
     {
         foreach (explode(':', (string) getenv('PATH') . ':/usr/sbin:/usr/bin') as $folder) {
-            if ('' !== $folder && is_executable("$folder/redis-server")) {
-                return "$folder/redis-server";
+            if ('' !== $folder && is_executable("$folder/$name")) {
+                return "$folder/$name";
             }
         }
 
         return null;
+    }
+
+    /**
+     * So that nothing is left running where this process is killed.
+     *
+     * @return list<string>
+     */
+    private static function endsWithItsParent(): array
+    {
+        $setpriv = self::program('setpriv');
+
+        return null === $setpriv ? [] : [$setpriv, '--pdeathsig', 'KILL', '--'];
     }
 
     public function stop(): void

@@ -213,7 +213,6 @@ function json(array $rows): string
 }
 
 [$settings, $json] = parsed(\array_slice($argv, 1));
-$redis = null;
 try {
     $settings = $settings->withCases(possible($settings->only));
     if (null !== $json && false === @file_put_contents($json, '')) {
@@ -230,6 +229,7 @@ try {
             });
         }
         $redis = new RedisServer();
+        register_shutdown_function($redis->stop(...));
         $settings = $settings->withRedis($redis->socket);
     } else {
         fwrite(STDERR, 'bench/kv: phpredis or redis-server is not installed (apt-get install php-redis redis-server): '
@@ -243,6 +243,4 @@ try {
 } catch (BenchError $failure) {
     fwrite(STDERR, "bench/kv: {$failure->getMessage()}\n");
     exit(1);
-} finally {
-    $redis?->stop();
 }
