@@ -60,7 +60,8 @@ version])])
 apt-get install php-cli, or the tests cannot run])])
 
    ephpm_saved_CPPFLAGS=$CPPFLAGS
-   CPPFLAGS="$CPPFLAGS $PHP_CPPFLAGS"
+   # PHP 8.4's headers call what only _GNU_SOURCE declares.
+   CPPFLAGS="$CPPFLAGS -D_GNU_SOURCE $PHP_CPPFLAGS"
    AC_CHECK_HEADER([main/php.h], [],
      [EPHPM_MISSING([PHP's header main/php.h], [php$ephpm_php_short-dev],
                     [--without-php])], [AC_INCLUDES_DEFAULT])

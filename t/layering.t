@@ -103,7 +103,7 @@ for my $folder (sort keys %may) {
         map { m{^(.*)/} ? $1 : () } @{ $may{$folder}{headers} };
     my $needs = { 'php-embed' => 'PHP_CPPFLAGS',
                   'mod_ephpm' => 'HTTPD_CPPFLAGS' }->{$folder};
-    $flags .= " $ENV{PHP_CPPFLAGS}" if $needs && $ENV{PHP_CPPFLAGS};
+    $flags .= " -D_GNU_SOURCE $ENV{PHP_CPPFLAGS}" if $needs && $ENV{PHP_CPPFLAGS};
     $flags .= " $ENV{HTTPD_CPPFLAGS}"
         if $folder eq 'mod_ephpm' && $ENV{HTTPD_CPPFLAGS};
     for my $file (glob "$top/$folder/*.h") {
