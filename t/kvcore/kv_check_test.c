@@ -21,7 +21,7 @@ static _Atomic uint64_t *plain;     /* the slot of a plain record */
 static kv_place_t place_of(const char *key)
 {
     kv_place_t place;
-    kv_place_find(s, kv_hash(s, key, strlen(key)), key, strlen(key), &place);
+    kv_place_find(s, kvt_hash(s, key), key, strlen(key), &place);
     ck_assert_ptr_ne(place.slot, NULL);
     return place;
 }
@@ -33,7 +33,7 @@ static kv_bucket_t *overfill(kv_bucket_t *not_this)
     char key[24];
     for (int i = 0; home == NULL || (home->tail & 0xffff) == 0; i++) {
         snprintf(key, sizeof(key), "c%p.%d", (void *)not_this, i);
-        kv_bucket_t *its = kv_hash_home(s, kv_hash(s, key, strlen(key)));
+        kv_bucket_t *its = kv_hash_home(s, kvt_hash(s, key));
         if (home == NULL && its != not_this) {
             home = its;
         }
@@ -67,11 +67,11 @@ static void set_up(void)
     kvt_assert_ok(kv_value_set(s, "large", 5, value, sizeof(value), 0,
                                KV_SET_ALWAYS));
     /* Of the same shard, so that they may be mistaken for each other. */
-    uint32_t shard = kv_hash_shard(s, kv_hash(s, "large", 5));
+    uint32_t shard = kv_hash_shard(s, kvt_hash(s, "large"));
     char other[16];
     for (int i = 0;; i++) {
         snprintf(other, sizeof(other), "other%d", i);
-        if (kv_hash_shard(s, kv_hash(s, other, strlen(other))) == shard) {
+        if (kv_hash_shard(s, kvt_hash(s, other)) == shard) {
             break;
         }
     }

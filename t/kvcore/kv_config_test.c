@@ -2,6 +2,8 @@
 
 #include "kvt.h"
 
+#include "kv_compress.h"
+
 START_TEST(defaults_are_the_documented_ones)
 {
     kv_config_t config;
@@ -36,6 +38,41 @@ START_TEST(every_policy_is_set_by_its_name)
 }
 END_TEST
 
+static const struct {
+    const char *option;
+    kv_compression_t method;
+    int level;
+} compressions[] = {
+    { "compression=none", KV_COMPRESS_NONE, 0 },
+    { "compression=zstd", KV_COMPRESS_ZSTD, 0 },
+    { "compression=zstd:1", KV_COMPRESS_ZSTD, 1 },
+    { "compression=zstd:19", KV_COMPRESS_ZSTD, 19 },
+    { "compression=gzip", KV_COMPRESS_GZIP, 0 },
+    { "compression=gzip:9", KV_COMPRESS_GZIP, 9 },
+    { "compression=brotli", KV_COMPRESS_BROTLI, 0 },
+    { "compression=brotli:11", KV_COMPRESS_BROTLI, 11 },
+};
+
+START_TEST(a_method_is_set_or_said_not_to_be_built_in)
+{
+    kv_config_t config;
+    char error[200] = "";
+    kv_config_init(&config);
+    config.compression_level = 7;
+    kv_result_t result = kv_config_set(&config, compressions[_i].option,
+                                       error, sizeof(error));
+    if (kv_compress_available(compressions[_i].method)) {
+        kvt_assert_ok(result);
+        ck_assert_int_eq(config.compression, compressions[_i].method);
+        ck_assert_int_eq(config.compression_level, compressions[_i].level);
+    } else {
+        kvt_assert_result(result, KV_INVALID);
+        ck_assert_ptr_ne(strstr(error, "is not built in"), NULL);
+        ck_assert_int_eq(config.compression_level, 7);
+    }
+}
+END_TEST
+
 START_TEST(min_compress_takes_sizes)
 {
     kv_config_t config;
@@ -63,8 +100,15 @@ static const struct {
     { "eviction=", "volatile-lru" },
     { "eviction=lru", "eviction=lru is no policy: use noeviction" },
     { "eviction=allkeys-lru ", "allkeys-random" },
-    { "compression=lzma", "compression=lzma" },
-    { "compression=", "compression=" },
+    { "compression=lzma", "compression=lzma is no method: use none, zstd" },
+    { "compression=", "compression= is no method" },
+    { "compression=zst", "is no method" },
+    { "compression=zstd:", "zstd takes 1 to 19" },
+    { "compression=zstd:0", "zstd takes 1 to 19" },
+    { "compression=zstd:20", "compression=zstd:20 has no such level" },
+    { "compression=zstd:-1", "zstd takes 1 to 19" },
+    { "compression=zstd:3x", "zstd takes 1 to 19" },
+    { "compression=zstd:99999999999999999999", "zstd takes 1 to 19" },
     { "min-compress=", "is not a size" },
     { "min-compress=-1", "is not a size" },
     { "min-compress=1x", "min-compress=1x is not a size" },
@@ -170,6 +214,8 @@ int main(void)
     TCase *tcase = kvt_case(suite, "kv_config");
     tcase_add_test(tcase, defaults_are_the_documented_ones);
     tcase_add_test(tcase, every_policy_is_set_by_its_name);
+    tcase_add_loop_test(tcase, a_method_is_set_or_said_not_to_be_built_in, 0,
+                        COUNT(compressions));
     tcase_add_test(tcase, min_compress_takes_sizes);
     tcase_add_loop_test(tcase,
                         a_wrong_option_is_one_sentence_and_changes_nothing, 0,

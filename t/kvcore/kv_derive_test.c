@@ -144,7 +144,7 @@ START_TEST(a_noted_counter_is_stamped_with_a_new_version)
 {
     kv_place_t place;
     uint64_t before = kvt_version(s, "n");
-    uint64_t hash = kv_hash(s, "n", 1);
+    uint64_t hash = kvt_hash(s, "n");
     kv_shard_t *shard = &s->shards[kv_hash_shard(s, hash)];
     kv_place_find(s, hash, "n", 1, &place);
     shard->noted = (uint64_t)((unsigned char *)place.record - s->data);

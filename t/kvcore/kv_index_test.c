@@ -22,7 +22,7 @@ static void tear_down(void)
 
 static kv_bucket_t *home_of(kv_store_t *store, const char *key)
 {
-    return kv_hash_home(store, kv_hash(store, key, strlen(key)));
+    return kv_hash_home(store, kvt_hash(store, key));
 }
 
 /* The next number n >= *n whose key "n" has this home. */
@@ -37,7 +37,7 @@ static void colliding_key(kv_store_t *store, const kv_bucket_t *home, int *n,
 static _Atomic uint64_t *slot_of(kv_store_t *store, const char *key)
 {
     kv_place_t place;
-    kv_place_find(store, kv_hash(store, key, strlen(key)), key, strlen(key),
+    kv_place_find(store, kvt_hash(store, key), key, strlen(key),
                   &place);
     return place.slot;
 }

@@ -283,7 +283,7 @@ START_TEST(a_broken_chain_is_never_read_past_its_end)
     kv_read_t read;
     kvt_assert_ok(set("k", 12240));
     kvt_assert_ok(kv_read_begin(s, "k", 1, &read));
-    kv_place_find(s, kv_hash(s, "k", 1), "k", 1, &place);
+    kv_place_find(s, kvt_hash(s, "k"), "k", 1, &place);
     kv_record_large(place.record, &place.shape, &large);
     uint64_t *link = (uint64_t *)(void *)kv_segment_start(
         s, (uint32_t)large.first);

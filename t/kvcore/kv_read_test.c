@@ -187,6 +187,48 @@ START_TEST(bad_keys_are_told)
 }
 END_TEST
 
+START_TEST(short_values_are_read_in_one_call)
+{
+    char got[400];
+    size_t bytes;
+    static char noise[400];
+    int64_t sum;
+    kvt_fill(noise, sizeof(noise), 17);
+    for (size_t len = 0; len < 300; len++) {
+        kvt_assert_ok(kv_value_set(t.store, "key", 3, noise, len,
+                                   len % 2 ? 100000 : 0, KV_SET_ALWAYS));
+        memset(got, 0x55, sizeof(got));
+        bytes = 42;
+        kvt_assert_ok(
+            kv_read_short(t.store, "key", 3, got, 300, &bytes));
+        ck_assert_uint_eq(bytes, len);
+        ck_assert_msg(len == 0 || memcmp(got, noise, len) == 0,
+                      "other bytes at length %zu", len);
+        ck_assert_int_eq(got[len], 0x55);
+        if (len > 0) {
+            kvt_assert_result(kv_read_short(t.store, "key", 3, got, len - 1,
+                                            &bytes),
+                              KV_TOO_LARGE);
+        }
+    }
+    kvt_assert_result(kv_read_short(t.store, "no", 2, got, 300, &bytes),
+                      KV_MISSING);
+    kvt_assert_result(kv_read_short(t.store, "", 0, got, 300, &bytes),
+                      KV_BAD_KEY);
+    kvt_assert_result(kv_read_short(t.store, got, KV_KEY_MAX_BYTES + 1, got,
+                                    300, &bytes),
+                      KV_BAD_KEY);
+    kvt_assert_ok(kvt_add(t.store, "n", 5, &sum));
+    kvt_assert_result(kv_read_short(t.store, "n", 1, got, 300, &bytes),
+                      KV_TOO_LARGE);
+    static char large[9000];
+    kvt_assert_ok(kv_value_set(t.store, "l", 1, large, sizeof(large), 0,
+                               KV_SET_ALWAYS));
+    kvt_assert_result(kv_read_short(t.store, "l", 1, got, 300, &bytes),
+                      KV_TOO_LARGE);
+}
+END_TEST
+
 START_TEST(reading_a_hot_key_writes_nothing_shared_but_own_counters)
 {
     kv_read_t read;
@@ -292,6 +334,7 @@ int main(void)
     tcase_add_test(tcase, a_copy_after_the_memory_was_reused_says_so);
     tcase_add_test(tcase, a_large_copy_after_the_memory_was_reused_says_so);
     tcase_add_test(tcase, a_counter_that_changes_meanwhile_is_read_as_it_was);
+    tcase_add_test(tcase, short_values_are_read_in_one_call);
     tcase_add_test(tcase, bad_keys_are_told);
     tcase_add_test(tcase,
                    reading_a_hot_key_writes_nothing_shared_but_own_counters);

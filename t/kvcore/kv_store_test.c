@@ -206,7 +206,7 @@ START_TEST(zeroed_or_tiny_memory_is_no_store)
 }
 END_TEST
 
-START_TEST(a_second_store_in_the_same_memory_knows_nothing_of_the_first)
+START_TEST(a_second_store_in_the_same_memory_is_empty)
 {
     kvt_t t;
     kv_config_t config = kvt_tiny(KV_ALLKEYS_LRU);
@@ -375,8 +375,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_stranger_is_refused_and_not_read, 0,
                         COUNT(strangers));
     tcase_add_test(tcase, zeroed_or_tiny_memory_is_no_store);
-    tcase_add_test(tcase,
-                   a_second_store_in_the_same_memory_knows_nothing_of_the_first);
+    tcase_add_test(tcase, a_second_store_in_the_same_memory_is_empty);
     tcase_add_test(tcase, each_store_has_a_secret_of_its_own);
     tcase_add_test(tcase, one_memory_mapped_twice_is_one_store);
     tcase_add_test(tcase, a_full_table_of_threads_reads_and_is_busy_to_write);

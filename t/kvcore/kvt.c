@@ -2,6 +2,8 @@
 
 #include "kvt.h"
 
+#include "kv_index.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -54,6 +56,11 @@ void kvt_close(kvt_t *t)
     kvt_assert_sound(t->store);
     kv_store_detach(t->store);
     ck_assert_int_eq(munmap(t->memory, t->size_bytes), 0);
+}
+
+uint64_t kvt_hash(const kv_store_t *store, const char *key)
+{
+    return kv_hash(store, key, strlen(key));
 }
 
 uint64_t kvt_version(kv_store_t *store, const char *key)

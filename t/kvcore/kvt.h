@@ -111,6 +111,10 @@ static inline kv_result_t kvt_ttl(kv_store_t *store, const char *key,
     return kv_deadline_get(store, key, strlen(key), ttl_ms);
 }
 
+/** The key's hash; not in line, or the compiler warns of what XXH3 does with
+ * keys of other lengths than a literal has. */
+uint64_t kvt_hash(const kv_store_t *store, const char *key);
+
 /** The key's version, 0 if it is missing. */
 uint64_t kvt_version(kv_store_t *store, const char *key);
 

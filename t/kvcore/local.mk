@@ -3,20 +3,24 @@
 
 KVT_NAMES = \
 	t/kvcore/kv_check_test \
+	t/kvcore/kv_compress_test \
 	t/kvcore/kv_concurrency_test \
 	t/kvcore/kv_config_test \
 	t/kvcore/kv_derive_test \
 	t/kvcore/kv_evict_test \
 	t/kvcore/kv_expiry_test \
+	t/kvcore/kv_failmalloc_test \
 	t/kvcore/kv_index_test \
 	t/kvcore/kv_large_test \
 	t/kvcore/kv_layout_test \
 	t/kvcore/kv_lock_test \
+	t/kvcore/kv_many_test \
 	t/kvcore/kv_model_test \
 	t/kvcore/kv_number_test \
 	t/kvcore/kv_read_test \
 	t/kvcore/kv_segment_test \
 	t/kvcore/kv_store_test \
+	t/kvcore/kv_wait_test \
 	t/kvcore/kv_write_test
 
 if HAVE_CHECK
@@ -38,6 +42,10 @@ t_kvcore_libkvt_la_SOURCES = t/kvcore/kvt.c t/kvcore/kvt.h
 t_kvcore_kv_check_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_check_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_check_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_compress_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_compress_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_compress_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_concurrency_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_concurrency_test_CFLAGS = $(KVT_CFLAGS)
@@ -63,6 +71,12 @@ t_kvcore_kv_expiry_test_LDFLAGS = $(KVT_CLOCK_LINK)
 t_kvcore_kv_expiry_test_SOURCES = t/kvcore/kv_expiry_test.c t/kvcore/kvt_clock.c
 t_kvcore_kv_expiry_test_LDADD = $(KVT_LIBS)
 
+t_kvcore_kv_failmalloc_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_failmalloc_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_failmalloc_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+	-Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=posix_memalign
+t_kvcore_kv_failmalloc_test_LDADD = $(KVT_LIBS)
+
 t_kvcore_kv_index_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_index_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_index_test_LDADD = $(KVT_LIBS)
@@ -78,6 +92,12 @@ t_kvcore_kv_layout_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_lock_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_lock_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_lock_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_many_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_many_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_many_test_LDFLAGS = $(KVT_CLOCK_LINK)
+t_kvcore_kv_many_test_SOURCES = t/kvcore/kv_many_test.c t/kvcore/kvt_clock.c
+t_kvcore_kv_many_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_model_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_model_test_CFLAGS = $(KVT_CFLAGS)
@@ -100,6 +120,10 @@ t_kvcore_kv_segment_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_store_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_store_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_store_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_wait_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_wait_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_wait_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_write_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_write_test_CFLAGS = $(KVT_CFLAGS)

@@ -1,0 +1,314 @@
+/* kv_many_test.c - enumerating, and removing by prefix. */
+
+#include "kvt.h"
+
+#include "kv_index.h"
+
+#define SMALL_BYTES (256u << 10)
+
+static kvt_t t;
+static kv_store_t *s;
+
+static void set_up(void)
+{
+    kv_config_t config = kvt_tiny(KV_NOEVICTION);
+    config.shards = 2;
+    kvt_open(&t, SMALL_BYTES, &config);
+    s = t.store;
+}
+
+static void tear_down(void)
+{
+    kvt_close(&t);
+}
+
+static void set_numbered(const char *prefix, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "%s%d", prefix, i);
+        kvt_assert_ok(kvt_set(s, key, "value"));
+    }
+}
+
+/* Enumerate all; seen[number] counts "prefix<number>", the result all. */
+static int enumerate(const char *prefix, uint64_t slots, int *seen)
+{
+    uint64_t cursor = 0;
+    size_t prefix_len = strlen(prefix);
+    int found = 0;
+    do {
+        kv_scan_t scan;
+        size_t len;
+        kv_scan_begin(s, &scan, cursor, prefix, prefix_len, slots);
+        while (kv_scan_key(s, &scan, &len) == KV_OK) {
+            char key[64] = { 0 };
+            ck_assert_uint_lt(len, sizeof(key));
+            kvt_assert_ok(kv_scan_copy(s, &scan, key));
+            ck_assert_uint_eq(strlen(key), len);
+            ck_assert_mem_eq(key, prefix, prefix_len);
+            if (seen != NULL) {
+                seen[atoi(key + prefix_len)]++;
+            }
+            found++;
+        }
+        ck_assert(scan.cursor == 0 || scan.cursor > cursor);
+        cursor = scan.cursor;
+    } while (cursor != 0);
+    return found;
+}
+
+START_TEST(an_empty_store_ends_at_once)
+{
+    kv_scan_t scan;
+    size_t len;
+    ck_assert_int_eq(enumerate("", 10, NULL), 0);
+    kv_scan_begin(s, &scan, 0, "", 0, UINT64_MAX);
+    kvt_assert_result(kv_scan_key(s, &scan, &len), KV_MISSING);
+    ck_assert_uint_eq(scan.cursor, 0);
+}
+END_TEST
+
+START_TEST(every_key_is_returned_once_whatever_the_step)
+{
+    static const uint64_t steps[] = { 0, 1, 7, 8, 100, 1u << 20,
+                                      UINT64_MAX };
+    set_numbered("key", 2000);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        int seen[2000] = { 0 };
+        ck_assert_int_eq(enumerate("key", steps[i], seen), 2000);
+        for (int j = 0; j < 2000; j++) {
+            ck_assert_int_eq(seen[j], 1);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_step_examines_about_as_many_slots_as_asked)
+{
+    kv_scan_t scan;
+    size_t len;
+    int found = 0;
+    set_numbered("key", 2000);
+    kv_scan_begin(s, &scan, 0, "", 0, 100);
+    while (kv_scan_key(s, &scan, &len) == KV_OK) {
+        char key[64];
+        kvt_assert_ok(kv_scan_copy(s, &scan, key));
+        found++;
+    }
+    ck_assert_int_gt(found, 0);
+    ck_assert_int_lt(found, 300);
+    ck_assert_uint_ne(scan.cursor, 0);
+}
+END_TEST
+
+START_TEST(only_keys_with_the_prefix_are_returned)
+{
+    set_numbered("a", 100);
+    set_numbered("ab", 100);
+    set_numbered("b", 100);
+    kvt_assert_ok(kvt_set(s, "a", "value"));
+    ck_assert_int_eq(enumerate("a", 50, NULL), 201);
+    ck_assert_int_eq(enumerate("ab", 50, NULL), 100);
+    ck_assert_int_eq(enumerate("b", 50, NULL), 100);
+    ck_assert_int_eq(enumerate("c", 50, NULL), 0);
+    ck_assert_int_eq(enumerate("", 50, NULL), 301);
+}
+END_TEST
+
+START_TEST(expired_keys_are_not_returned)
+{
+    set_numbered("a", 10);
+    for (int i = 0; i < 10; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "b%d", i);
+        kvt_assert_ok(kvt_set_ttl(s, key, "value", 100));
+    }
+    ck_assert_int_eq(enumerate("", 50, NULL), 20);
+    kvt_clock_move(200);
+    ck_assert_int_eq(enumerate("", 50, NULL), 10);
+}
+END_TEST
+
+START_TEST(a_chain_of_overflow_buckets_is_gone_through)
+{
+    kv_bucket_t *home = kv_hash_home(s, kvt_hash(s, "first"));
+    int seen[200000] = { 0 };
+    int set = 0;
+    for (int i = 0; set < 40; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "c%d", i);
+        if (kv_hash_home(s, kvt_hash(s, key)) == home) {
+            kvt_assert_ok(kvt_set(s, key, "value"));
+            set++;
+        }
+    }
+    ck_assert_int_eq(enumerate("c", 1, seen), 40);
+    for (int i = 0; i < 200000; i++) {
+        ck_assert_int_le(seen[i], 1);
+    }
+}
+END_TEST
+
+START_TEST(the_longest_key_and_binary_keys_are_copied_whole)
+{
+    char key[3000];
+    char got[3000];
+    kv_scan_t scan;
+    size_t len;
+    kvt_fill(key, sizeof(key), 81);
+    kvt_assert_ok(kv_value_set(s, key, sizeof(key), "v", 1, 0,
+                               KV_SET_ALWAYS));
+    kv_scan_begin(s, &scan, 0, key, 1500, UINT64_MAX);
+    kvt_assert_ok(kv_scan_key(s, &scan, &len));
+    ck_assert_uint_eq(len, sizeof(key));
+    kvt_assert_ok(kv_scan_copy(s, &scan, got));
+    ck_assert_mem_eq(got, key, sizeof(key));
+    kvt_assert_result(kv_scan_key(s, &scan, &len), KV_MISSING);
+}
+END_TEST
+
+START_TEST(any_cursor_is_harmless)
+{
+    static const uint64_t cursors[] = { 1, 77, 1000000, UINT32_MAX,
+                                        UINT64_MAX };
+    set_numbered("key", 100);
+    for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
+        kv_scan_t scan;
+        size_t len;
+        int found = 0;
+        kv_scan_begin(s, &scan, cursors[i], "", 0, UINT64_MAX);
+        while (kv_scan_key(s, &scan, &len) == KV_OK) {
+            char key[64];
+            kvt_assert_ok(kv_scan_copy(s, &scan, key));
+            found++;
+        }
+        ck_assert_int_le(found, 100);
+        ck_assert_uint_eq(scan.cursor, 0);
+    }
+}
+END_TEST
+
+START_TEST(a_key_that_moved_between_finding_and_copying_is_told)
+{
+    kv_scan_t scan;
+    size_t len;
+    char key[64];
+    kv_result_t result = KV_OK;
+    kvt_assert_ok(kvt_set(s, "key", "value"));
+    kv_scan_begin(s, &scan, 0, "key", 3, UINT64_MAX);
+    kvt_assert_ok(kv_scan_key(s, &scan, &len));
+    kv_scan_t saved = scan;
+    for (int i = 0; i < 20000 && result == KV_OK; i++) {
+        kvt_assert_ok(kvt_set(s, "key", "another value, and another"));
+        scan = saved;
+        result = kv_scan_copy(s, &scan, key);
+        ck_assert(result == KV_RETRY || memcmp(key, "key", 3) == 0);
+    }
+    kvt_assert_result(result, KV_RETRY);
+    kvt_assert_ok(kv_scan_key(s, &scan, &len));
+    kvt_assert_ok(kv_scan_copy(s, &scan, key));
+    ck_assert_mem_eq(key, "key", 3);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
+
+START_TEST(a_prefix_is_removed_and_counted)
+{
+    uint64_t deleted = 42;
+    set_numbered("user:1:", 300);
+    set_numbered("user:12:", 300);
+    set_numbered("user:", 300);
+    kvt_assert_ok(kv_prefix_delete(s, "user:1:", 7, &deleted));
+    ck_assert_uint_eq(deleted, 300);
+    ck_assert_int_eq(enumerate("user:1:", 100, NULL), 0);
+    ck_assert_int_eq(enumerate("user:12:", 100, NULL), 300);
+    ck_assert_int_eq(enumerate("user:", 100, NULL), 600);
+    kvt_assert_ok(kv_prefix_delete(s, "nothing", 7, &deleted));
+    ck_assert_uint_eq(deleted, 0);
+    kvt_assert_ok(kv_prefix_delete(s, NULL, 0, &deleted));
+    ck_assert_uint_eq(deleted, 600);
+}
+END_TEST
+
+START_TEST(expired_keys_do_not_count_as_removed)
+{
+    uint64_t deleted;
+    kv_stats_t stats;
+    set_numbered("a", 50);
+    for (int i = 0; i < 50; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "ab%d", i);
+        kvt_assert_ok(kvt_set_ttl(s, key, "value", 100));
+    }
+    kvt_clock_move(200);
+    kvt_assert_ok(kv_prefix_delete(s, "a", 1, &deleted));
+    ck_assert_uint_eq(deleted, 50);
+    kv_store_stats(s, &stats);
+    ck_assert_uint_eq(stats.entries, 0);
+    ck_assert_uint_eq(stats.expirations, 50);
+}
+END_TEST
+
+START_TEST(a_prefix_longer_than_every_key_removes_nothing)
+{
+    char prefix[2000];
+    uint64_t deleted;
+    memset(prefix, 'a', sizeof(prefix));
+    set_numbered("a", 50);
+    kvt_assert_ok(kv_prefix_delete(s, prefix, sizeof(prefix), &deleted));
+    ck_assert_uint_eq(deleted, 0);
+    ck_assert_int_eq(enumerate("a", 10, NULL), 50);
+}
+END_TEST
+
+START_TEST(removing_gives_the_memory_back)
+{
+    static char large[9000];
+    uint64_t deleted;
+    kv_stats_t stats;
+    for (int round = 0; round < 5; round++) {
+        set_numbered("small", 1000);
+        for (int i = 0; i < 5; i++) {
+            char key[16];
+            snprintf(key, sizeof(key), "large%d", i);
+            kvt_assert_ok(kv_value_set(s, key, strlen(key), large,
+                                       sizeof(large), 0, KV_SET_ALWAYS));
+        }
+        kvt_assert_ok(kv_prefix_delete(s, "large", 5, &deleted));
+        ck_assert_uint_eq(deleted, 5);
+        kvt_assert_ok(kv_prefix_delete(s, "small", 5, &deleted));
+        ck_assert_uint_eq(deleted, 1000);
+        kvt_assert_sound(s);
+        kv_store_stats(s, &stats);
+        ck_assert_uint_ge(stats.segments_free + 4, stats.segments);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kv_many");
+    TCase *tcase = kvt_case(suite, "enumerating");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, an_empty_store_ends_at_once);
+    tcase_add_test(tcase, every_key_is_returned_once_whatever_the_step);
+    tcase_add_test(tcase, a_step_examines_about_as_many_slots_as_asked);
+    tcase_add_test(tcase, only_keys_with_the_prefix_are_returned);
+    tcase_add_test(tcase, expired_keys_are_not_returned);
+    tcase_add_test(tcase, a_chain_of_overflow_buckets_is_gone_through);
+    tcase_add_test(tcase,
+                   the_longest_key_and_binary_keys_are_copied_whole);
+    tcase_add_test(tcase, any_cursor_is_harmless);
+    tcase_add_test(tcase,
+                   a_key_that_moved_between_finding_and_copying_is_told);
+
+    tcase = kvt_case(suite, "removing by prefix");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, a_prefix_is_removed_and_counted);
+    tcase_add_test(tcase, expired_keys_do_not_count_as_removed);
+    tcase_add_test(tcase, a_prefix_longer_than_every_key_removes_nothing);
+    tcase_add_test(tcase, removing_gives_the_memory_back);
+    return kvt_run(suite);
+}
