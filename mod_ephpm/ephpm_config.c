@@ -209,9 +209,8 @@ void ephpm_settings_reset(apr_pool_t *pconf)
 
 /* The store of each host.  One that is called "default" belongs to every
  * host that says nothing. */
-bool ephpm_settings_check(apr_pool_t *pool, server_rec *server)
+bool ephpm_settings_check(server_rec *server)
 {
-    (void)pool;
     for (server_rec *host = server; host != NULL; host = host->next) {
         ephpm_server_config_t *config =
             ap_get_module_config(host->module_config, &ephpm_module);

@@ -268,7 +268,8 @@ static PHP_MINFO_FUNCTION(apache)
         php_info_print_table_row(2, "Hostname",
                                  r->server->server_hostname
                                      ? r->server->server_hostname : "");
-        php_info_print_table_row(2, "Server Root", ap_server_root_relative(r->pool, "."));
+        php_info_print_table_row(2, "Server Root",
+                                 ap_server_root_relative(r->pool, "."));
     }
     php_info_print_table_end();
     DISPLAY_INI_ENTRIES();

@@ -110,8 +110,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog,
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server, "%s", why);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    return ephpm_settings_check(ptemp, server) ? OK
-                                               : HTTP_INTERNAL_SERVER_ERROR;
+    return ephpm_settings_check(server) ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* A child runs this too when it exits, for httpd ends the pools of the whole

@@ -65,7 +65,7 @@ void *ephpm_server_config_merge(apr_pool_t *pool, void *base, void *add);
 void ephpm_settings_reset(apr_pool_t *pconf);
 
 /** Find what no single directive can: says why and returns false. */
-bool ephpm_settings_check(apr_pool_t *pool, server_rec *server);
+bool ephpm_settings_check(server_rec *server);
 
 /** A PHP setting that this directory has as a flag, or `otherwise`. */
 bool ephpm_dir_flag(const ephpm_dir_config_t *config, const char *name,
