@@ -259,6 +259,28 @@ kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read,
 kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
                           void *value, size_t room, size_t *value_bytes);
 
+/** One of several keys that are used together. */
+typedef struct kv_item {
+    const void *key;
+    size_t key_len;
+    const void *value;     /* for kv_items_set() */
+    size_t value_len;
+    kv_result_t result;    /* of kv_items_set() */
+    /* Private to kvcore. */
+    uint64_t hash;
+} kv_item_t;
+
+/**
+ * Begin reading several keys, some tens at most: hashes them and has the
+ * processor fetch their places in the index at the same time, instead of
+ * waiting for one after the other.
+ */
+void kv_items_prepare(kv_store_t *store, kv_item_t *items, size_t count);
+
+/** kv_read_short() for an item that was prepared. */
+kv_result_t kv_item_read_short(kv_store_t *store, const kv_item_t *item,
+                               void *value, size_t room, size_t *value_bytes);
+
 /** @return KV_OK, KV_MISSING or KV_BAD_KEY. */
 kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len);
 
@@ -301,6 +323,18 @@ typedef enum kv_set_when {
 kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
                          const void *value, size_t value_len, int64_t ttl_ms,
                          kv_set_when_t when);
+
+/**
+ * Store each item's value under its key, as kv_value_set() with
+ * KV_SET_ALWAYS does; a sequence of single-key changes, not one atomic step.
+ * Of the same key twice the last counts.
+ *
+ * @param items  each receives its own result; once one is KV_BUSY, those not
+ *               yet tried are too
+ * O(count); takes the lock of each shard in turn for at most 32 short values.
+ */
+void kv_items_set(kv_store_t *store, kv_item_t *items, size_t count,
+                  int64_t ttl_ms);
 
 /**
  * Remove `key`.

@@ -267,7 +267,7 @@ static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
         kv_segment_t *books = &store->segment[segment];
         at = ld_rlx(&books->next);
         kv_state_t state = kv_word_state(ld_rlx(&store->words[segment]));
-        if (state == KV_STATE_LARGE) {
+        if (state != KV_STATE_SMALL && state != KV_STATE_MAIN) {
             continue;
         }
         int queue = state == KV_STATE_MAIN ? KV_QUEUE_MAIN : KV_QUEUE_SMALL;
@@ -317,7 +317,8 @@ static uint32_t random_closed_segment(kv_store_t *store, kv_shard_t *shard,
     uint32_t skip = (uint32_t)(shard_random(shard) >> 32) % closed;
     uint32_t at = ld_rlx(&shard->first);
 
-    while (at != 0 && at <= store->segments) {
+    for (uint32_t steps = 0; at != 0 && at <= store->segments &&
+                             steps < store->segments; steps++) {
         uint32_t segment = at - 1;
         at = ld_rlx(&store->segment[segment].next);
         if (kv_word_state(ld_rlx(&store->words[segment])) == KV_STATE_LARGE ||

@@ -269,16 +269,14 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
     return KV_MISSING;
 }
 
-kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
-                          void *value, size_t room, size_t *value_bytes)
+static KV_INLINE kv_result_t read_short(kv_store_t *store, uint64_t hash,
+                                        const void *key, size_t key_len,
+                                        void *value, size_t room,
+                                        size_t *value_bytes)
 {
     found_t found;
-
-    if (UNLIKELY(bad_key(key_len))) {
-        return KV_BAD_KEY;
-    }
-    uint64_t hash = kv_hash(store, key, key_len);
     look_t look = find(store, hash, key, key_len, &found, true);
+
     while (LIKELY(look == LOOK_FOUND && !found.expired)) {
         if (UNLIKELY(found.flags > KV_FLAG_DEADLINE ||
                      found.stored_bytes > room)) {
@@ -295,6 +293,36 @@ kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
     }
     kv_count(store, KV_COUNT_MISSES, 1);
     return KV_MISSING;
+}
+
+kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
+                          void *value, size_t room, size_t *value_bytes)
+{
+    if (UNLIKELY(bad_key(key_len))) {
+        return KV_BAD_KEY;
+    }
+    return read_short(store, kv_hash(store, key, key_len), key, key_len,
+                      value, room, value_bytes);
+}
+
+void kv_items_prepare(kv_store_t *store, kv_item_t *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (LIKELY(!bad_key(items[i].key_len))) {
+            items[i].hash = kv_hash(store, items[i].key, items[i].key_len);
+            __builtin_prefetch(kv_hash_home(store, items[i].hash));
+        }
+    }
+}
+
+kv_result_t kv_item_read_short(kv_store_t *store, const kv_item_t *item,
+                               void *value, size_t room, size_t *value_bytes)
+{
+    if (UNLIKELY(bad_key(item->key_len))) {
+        return KV_BAD_KEY;
+    }
+    return read_short(store, item->hash, item->key, item->key_len, value,
+                      room, value_bytes);
 }
 
 kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,

@@ -137,6 +137,7 @@ bool kv_segment_open(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
     uint64_t sequence = ld_rlx(&shard->sequence) + 1;
     st_rlx(&shard->sequence, sequence);
     st_rlx(&books->sequence, sequence);
+    st_rlx(&books->write_off, KV_SEGMENT_HEAD_BYTES);
     st_rlx(&books->min_deadline_ms, INT64_MAX);
     kv_segment_link(store, shard, segment);
     st_rlx(&shard->open[queue], segment + 1);

@@ -129,8 +129,10 @@ static KV_INLINE bool kv_segment_has_room(const kv_store_t *store,
     if (open == 0 || open > store->segments) {
         return false;
     }
-    return bytes <= (uint64_t)store->geometry.segment_bytes -
-                        ld_rlx(&store->segment[open - 1].write_off);
+    /* One that was scribbled over is full: nothing is written outside. */
+    uint64_t write_off = ld_rlx(&store->segment[open - 1].write_off);
+    return write_off + bytes <= store->geometry.segment_bytes &&
+           write_off >= KV_SEGMENT_HEAD_BYTES && (write_off & 7) == 0;
 }
 
 /** Take a fresh segment from the pool and open it for the queue.

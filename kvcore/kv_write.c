@@ -286,6 +286,17 @@ static bool is_large(const kv_store_t *store, uint64_t record_bytes,
             record_bytes + 8 > segment_bytes - KV_SEGMENT_HEAD_BYTES);
 }
 
+static KV_INLINE void set_deadline(change_t *change, int64_t ttl_ms)
+{
+    if (ttl_ms > 0) {
+        change->flags = KV_FLAG_DEADLINE;
+        change->now_ms = kv_now_ms();
+        change->deadline_ms = kv_deadline_after(change->now_ms, ttl_ms);
+    } else if (ttl_ms == KV_KEEP_TTL) {
+        change->flags = KV_FLAG_DEADLINE;
+    }
+}
+
 /* kv_value_set(); with `version` not 0 only if the key has that version. */
 static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
                              size_t key_len, const void *value,
@@ -300,13 +311,7 @@ static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
         return KV_TOO_LARGE;
     }
     change_t change = { .stored = value, .stored_bytes = value_len };
-    if (ttl_ms > 0) {
-        change.flags = KV_FLAG_DEADLINE;
-        change.now_ms = kv_now_ms();
-        change.deadline_ms = kv_deadline_after(change.now_ms, ttl_ms);
-    } else if (ttl_ms == KV_KEEP_TTL) {
-        change.flags = KV_FLAG_DEADLINE;
-    }
+    set_deadline(&change, ttl_ms);
     if (__builtin_expect(store->config.compression != KV_COMPRESS_NONE, 0)) {
         const void *packed;
         size_t bytes = kv_compress(store, value, value_len, &packed);
@@ -340,6 +345,133 @@ kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
                          kv_set_when_t when)
 {
     return set_value(store, key, key_len, value, value_len, ttl_ms, when, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* Several at a time                                                   */
+
+#define BATCH_ITEMS 32u
+#define BATCH_END UINT8_MAX
+
+static_assert(BATCH_ITEMS <= BATCH_END, "places in a batch fit its links");
+static_assert(KV_SHARDS_MAX <= 64, "a batch's shards are the bits of a word");
+
+/* The items of a batch by shard: lists in the order of the items. */
+typedef struct batch {
+    uint64_t shards;   /* a bit for each that has items */
+    uint8_t first[KV_SHARDS_MAX];
+    uint8_t next[BATCH_ITEMS];
+} batch_t;
+
+/* Where the shard's next records will be written is fetched along with the
+ * index: most of a set's time goes to waiting for these. */
+static KV_INLINE void fetch_for_write(kv_store_t *store, kv_shard_t *shard,
+                                      uint64_t hash, uint64_t ahead_bytes)
+{
+    uint32_t open = ld_rlx(&shard->open[KV_QUEUE_SMALL]);
+
+    __builtin_prefetch(kv_hash_home(store, hash), 1);
+    __builtin_prefetch(shard, 1);
+    if (open != 0 && open <= store->segments) {
+        const unsigned char *next =
+            kv_segment_start(store, open - 1) +
+            ld_rlx(&store->segment[open - 1].write_off) + ahead_bytes;
+        __builtin_prefetch(next, 1);
+        __builtin_prefetch(next + 64, 1);
+        __builtin_prefetch(next + 128, 1);
+    }
+}
+
+/* Hash the items, sort them into lists. */
+static void batch_begin(kv_store_t *store, kv_item_t *items, uint32_t count,
+                        batch_t *batch)
+{
+    batch->shards = 0;
+    for (uint32_t i = count; i-- > 0;) {
+        kv_item_t *item = &items[i];
+        item->result = check_key(store, item->key_len);
+        if (item->result != KV_OK) {
+            continue;
+        }
+        item->hash = kv_hash(store, item->key, item->key_len);
+        uint32_t number = kv_hash_shard(store, item->hash);
+        bool more = (batch->shards >> number & 1) != 0;
+        fetch_for_write(store, &store->shards[number], item->hash,
+                        more ? 128 : 0);
+        batch->next[i] = more ? batch->first[number] : BATCH_END;
+        batch->first[number] = (uint8_t)i;
+        batch->shards |= UINT64_C(1) << number;
+    }
+}
+
+/* Set one item; `locked` tells whether the shard's lock is held, before and
+ * after. */
+static KV_INLINE void batch_set(kv_store_t *store, kv_shard_t *shard,
+                                kv_item_t *item, change_t *change,
+                                int64_t ttl_ms, bool *locked)
+{
+    uint64_t bytes =
+        kv_record_bytes(change->flags, item->key_len, item->value_len);
+
+    if (UNLIKELY(item->value_len > store->value_max_bytes ||
+                 is_large(store, bytes, item->value_len) ||
+                 store->config.compression != KV_COMPRESS_NONE)) {
+        if (*locked) {
+            kv_unlock(&shard->lock);
+            *locked = false;
+        }
+        item->result =
+            kv_value_set(store, item->key, item->key_len, item->value,
+                         item->value_len, ttl_ms, KV_SET_ALWAYS);
+        return;
+    }
+    if (!*locked) {
+        item->result = lock_with_room(store, shard, bytes);
+    } else if (!kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
+        item->result = make_room(store, shard, bytes);
+    }
+    *locked = item->result == KV_OK;
+    if (*locked) {
+        change->stored = item->value;
+        change->stored_bytes = item->value_len;
+        item->result =
+            set_locked(store, item->hash, item->key, item->key_len, change,
+                       ttl_ms, KV_SET_ALWAYS, 0);
+    }
+}
+
+void kv_items_set(kv_store_t *store, kv_item_t *items, size_t count,
+                  int64_t ttl_ms)
+{
+    change_t change = { 0 };
+    bool busy = false;
+
+    set_deadline(&change, ttl_ms);
+    for (size_t left = count; left > 0;) {
+        uint32_t taken = left < BATCH_ITEMS ? (uint32_t)left : BATCH_ITEMS;
+        batch_t batch;
+        batch_begin(store, items, taken, &batch);
+        while (batch.shards != 0) {
+            uint32_t number = (uint32_t)__builtin_ctzll(batch.shards);
+            kv_shard_t *shard = &store->shards[number];
+            bool locked = false;
+            batch.shards &= batch.shards - 1;
+            for (uint8_t i = batch.first[number]; i != BATCH_END;
+                 i = batch.next[i]) {
+                if (UNLIKELY(busy)) {
+                    items[i].result = KV_BUSY;
+                    continue;
+                }
+                batch_set(store, shard, &items[i], &change, ttl_ms, &locked);
+                busy = items[i].result == KV_BUSY;
+            }
+            if (locked) {
+                kv_unlock(&shard->lock);
+            }
+        }
+        items += taken;
+        left -= taken;
+    }
 }
 
 typedef enum remove {
