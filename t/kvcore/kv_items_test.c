@@ -147,7 +147,7 @@ START_TEST(a_full_store_refuses_or_evicts)
         int stored = 0;
         open_store(SMALL_BYTES, evictions[e], 2, NULL);
         for (int round = 0; round < 100; round++) {
-            char names[COUNT][24];
+            char names[COUNT][32];
             kv_item_t items[COUNT];
             for (int i = 0; i < COUNT; i++) {
                 snprintf(names[i], sizeof(names[i]), "%d of %d", i, round);

@@ -11,6 +11,7 @@ KVT_NAMES = \
 	t/kvcore/kv_expiry_test \
 	t/kvcore/kv_failmalloc_test \
 	t/kvcore/kv_index_test \
+	t/kvcore/kv_items_test \
 	t/kvcore/kv_large_test \
 	t/kvcore/kv_layout_test \
 	t/kvcore/kv_lock_test \
@@ -80,6 +81,10 @@ t_kvcore_kv_failmalloc_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_index_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_index_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_index_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_items_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_items_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_items_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_large_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_large_test_CFLAGS = $(KVT_CFLAGS)
