@@ -52,38 +52,40 @@ ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
     }
 }
 
-void ephpm_get_long(kv_store_t *store, const char *key, size_t key_bytes,
-                    kv_result_t result, zval *value)
+kv_result_t ephpm_get_long(kv_store_t *store, const char *key,
+                           size_t key_bytes, kv_result_t result, zval *value)
 {
-    if (result == KV_TOO_LARGE) {
-        do {
-            zend_string *copy;
-            kv_read_t read;
-
-            result = kv_read_begin(store, key, key_bytes, &read);
-            if (result != KV_OK) {
-                break;
-            }
-            copy = zend_string_alloc(read.value_bytes, 0);
-            result = kv_read_copy(store, &read, ZSTR_VAL(copy));
-            if (result == KV_OK) {
-                ZSTR_VAL(copy)[read.value_bytes] = '\0';
-                ZVAL_NEW_STR(value, copy);
-                return;
-            }
-            zend_string_efree(copy);
-        } while (result == KV_RETRY);
-    }
     ZVAL_NULL(value);
-    if (result != KV_MISSING) {
-        ephpm_warn(store, result, key_bytes, 0);
+    if (result != KV_TOO_LARGE) {
+        return result;
     }
+    do {
+        zend_string *copy;
+        kv_read_t read;
+
+        result = kv_read_begin(store, key, key_bytes, &read);
+        if (result != KV_OK) {
+            break;
+        }
+        copy = zend_string_alloc(read.value_bytes, 0);
+        result = kv_read_copy(store, &read, ZSTR_VAL(copy));
+        if (result == KV_OK) {
+            ZSTR_VAL(copy)[read.value_bytes] = '\0';
+            ZVAL_NEW_STR(value, copy);
+        } else {
+            zend_string_efree(copy);
+        }
+    } while (result == KV_RETRY);
+    return result;
 }
 
 PHP_FUNCTION(ephpm_kv_get)
 {
+    char buffer[EPHPM_SHORT_BYTES];
     zend_string *key;
+    size_t bytes;
     kv_store_t *store;
+    kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
         EPHPM_PARAM_STR(key)
@@ -93,7 +95,21 @@ PHP_FUNCTION(ephpm_kv_get)
     if (UNEXPECTED(store == NULL)) {
         RETURN_NULL();
     }
-    ephpm_get(store, ZSTR_VAL(key), ZSTR_LEN(key), return_value);
+
+    result = kv_read_short(store, ZSTR_VAL(key), ZSTR_LEN(key), buffer,
+                           sizeof(buffer), &bytes);
+    if (EXPECTED(result == KV_OK)) {
+        ephpm_short_string(return_value, buffer, bytes);
+        return;
+    }
+    if (EXPECTED(result == KV_MISSING)) {
+        RETURN_NULL();
+    }
+    result = ephpm_get_long(store, ZSTR_VAL(key), ZSTR_LEN(key), result,
+                            return_value);
+    if (UNEXPECTED(result != KV_OK)) {
+        ephpm_warn(store, result, ZSTR_LEN(key), 0);
+    }
 }
 
 static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,

@@ -1,36 +1,42 @@
 /* ephpm_kv_many.c - the PHP functions over many keys.
  *
- * Each is a sequence of single-key operations, not one atomic step.  Between
- * two of them a warning's error handler may run any script; the array that
- * was given cannot change meanwhile, as the call holds it, but strings in it
- * that are references can.  So a string is looked at anew in each step and
- * not after a warning.
+ * Each is a sequence of single-key operations, not one atomic step.  Those
+ * that are given an array hand it to kvcore in batches.  No script runs
+ * within a batch: what is to be warned about waits for its end, as an error
+ * handler could change strings of the array that are references.  The array
+ * itself cannot change, as the call holds it.
  */
 
 #include "php_ephpm.h"
 
-/* A key from an array: a string, or an integer, which PHP makes of a string
- * of digits that is an array's key. */
-typedef struct array_key {
-    const char *bytes;
-    size_t len;
-    char digits[MAX_LENGTH_OF_LONG + 1];
-} array_key_t;
+#define BATCH_ITEMS 32u
 
-static zend_always_inline void key_from_string(array_key_t *key,
-                                               const zend_string *string)
+typedef struct batch {
+    kv_item_t item[BATCH_ITEMS];
+    uint32_t count;
+    /* Integer keys as text: PHP makes integers of digits in array keys. */
+    char digits[BATCH_ITEMS][MAX_LENGTH_OF_LONG + 1];
+} batch_t;
+
+static zend_always_inline kv_item_t *add_string(batch_t *batch,
+                                                const zend_string *key)
 {
-    key->bytes = ZSTR_VAL(string);
-    key->len = ZSTR_LEN(string);
+    kv_item_t *item = &batch->item[batch->count++];
+
+    item->key = ZSTR_VAL(key);
+    item->key_len = ZSTR_LEN(key);
+    return item;
 }
 
-static zend_never_inline void key_from_integer(array_key_t *key,
-                                               zend_long integer)
+static zend_never_inline kv_item_t *add_integer(batch_t *batch, zend_long key)
 {
-    char *end = key->digits + sizeof(key->digits) - 1;
+    char *end = batch->digits[batch->count] + MAX_LENGTH_OF_LONG;
+    char *begin = zend_print_long_to_buf(end, key);
+    kv_item_t *item = &batch->item[batch->count++];
 
-    key->bytes = zend_print_long_to_buf(end, integer);
-    key->len = (size_t)(end - key->bytes);
+    item->key = begin;
+    item->key_len = (size_t)(end - begin);
+    return item;
 }
 
 static ZEND_COLD void wrong_type(const char *wanted, const zval *given)
@@ -39,34 +45,101 @@ static ZEND_COLD void wrong_type(const char *wanted, const zval *given)
                              zend_zval_type_name(given));
 }
 
-/* The values of `keys` into `to`, which has room for them.  Returns how many
- * there are; fewer than keys where an exception was thrown. */
-static zend_always_inline uint32_t get_each(kv_store_t *store, HashTable *keys,
-                                            zval *to)
+/* Warn of what went wrong in a batch. */
+static ZEND_COLD void warn_batch(kv_store_t *store, const batch_t *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const kv_item_t *item = &batch->item[i];
+
+        ephpm_warn(store, item->result, item->key_len, item->value_len);
+        /* Those after a busy one were not tried. */
+        if (EG(exception) != NULL || item->result == KV_BUSY) {
+            return;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Getting                                                             */
+
+/* The batch's values into `to`. */
+static zend_always_inline void get_batch(kv_store_t *store, batch_t *batch,
+                                         zval *to)
+{
+    bool good = true;
+
+    kv_items_prepare(store, batch->item, batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        kv_item_t *item = &batch->item[i];
+        char buffer[EPHPM_SHORT_BYTES];
+        size_t bytes;
+        kv_result_t result = kv_item_read_short(store, item, buffer,
+                                                sizeof(buffer), &bytes);
+
+        if (EXPECTED(result == KV_OK)) {
+            ephpm_short_string(&to[i], buffer, bytes);
+        } else if (EXPECTED(result == KV_MISSING)) {
+            ZVAL_NULL(&to[i]);
+        } else {
+            result = ephpm_get_long(store, item->key, item->key_len, result,
+                                    &to[i]);
+            good = good && (result == KV_OK || result == KV_MISSING);
+        }
+        item->result = result;
+        item->value_len = 0;
+    }
+    if (UNEXPECTED(!good)) {
+        warn_batch(store, batch);
+    }
+}
+
+/* The values of `keys` into `to`, which has room for all of them.  Returns
+ * how many there are; fewer than keys where an exception was thrown. */
+static zend_always_inline uint32_t get_all(kv_store_t *store, HashTable *keys,
+                                           zval *to)
+{
+    uint32_t left = zend_hash_num_elements(keys);
+    zval *begin = to;
+    zval *key;
+    batch_t batch;
+
+    batch.count = 0;
+    ZEND_HASH_FOREACH_VAL(keys, key) {
+        ZVAL_DEREF(key);
+        if (EXPECTED(Z_TYPE_P(key) == IS_STRING)) {
+            add_string(&batch, Z_STR_P(key));
+        } else if (EXPECTED(Z_TYPE_P(key) == IS_LONG)) {
+            add_integer(&batch, Z_LVAL_P(key));
+        } else {
+            wrong_type("string keys", key);
+            break;
+        }
+        if (batch.count == BATCH_ITEMS || batch.count == left) {
+            get_batch(store, &batch, to);
+            to += batch.count;
+            left -= batch.count;
+            batch.count = 0;
+            if (UNEXPECTED(EG(exception) != NULL)) {
+                break;
+            }
+        }
+    } ZEND_HASH_FOREACH_END();
+    return (uint32_t)(to - begin);
+}
+
+/* The same where there is no store. */
+static ZEND_COLD uint32_t get_none(HashTable *keys, zval *to)
 {
     uint32_t count = 0;
-    zval *element;
+    zval *key;
 
-    ZEND_HASH_FOREACH_VAL(keys, element) {
-        array_key_t key;
-
-        ZVAL_DEREF(element);
-        if (EXPECTED(Z_TYPE_P(element) == IS_STRING)) {
-            key_from_string(&key, Z_STR_P(element));
-        } else if (Z_TYPE_P(element) == IS_LONG) {
-            key_from_integer(&key, Z_LVAL_P(element));
-        } else {
-            wrong_type("string keys", element);
+    ZEND_HASH_FOREACH_VAL(keys, key) {
+        ZVAL_DEREF(key);
+        if (Z_TYPE_P(key) != IS_STRING && Z_TYPE_P(key) != IS_LONG) {
+            wrong_type("string keys", key);
             break;
         }
-        if (UNEXPECTED(store == NULL)) {
-            ZVAL_NULL(&to[count++]);
-            continue;
-        }
-        ephpm_get(store, key.bytes, key.len, &to[count++]);
-        if (UNEXPECTED(EG(exception) != NULL)) {
-            break;
-        }
+        ZVAL_NULL(&to[count++]);
     } ZEND_HASH_FOREACH_END();
     return count;
 }
@@ -88,10 +161,15 @@ PHP_FUNCTION(ephpm_kv_mget)
     list = zend_new_array(zend_hash_num_elements(keys));
     RETVAL_ARR(list);
     zend_hash_real_init_packed(list);
-    list->nNumUsed = get_each(store, keys, list->arPacked);
+    list->nNumUsed = EXPECTED(store != NULL)
+                         ? get_all(store, keys, list->arPacked)
+                         : get_none(keys, list->arPacked);
     list->nNumOfElements = list->nNumUsed;
     list->nNextFreeElement = list->nNumUsed;
 }
+
+/* ------------------------------------------------------------------ */
+/* Setting                                                             */
 
 /* Are all values strings?  Before any is set. */
 static zend_always_inline bool are_strings(HashTable *values)
@@ -108,15 +186,42 @@ static zend_always_inline bool are_strings(HashTable *values)
     return true;
 }
 
+typedef enum batch_end { BATCH_SET, BATCH_REFUSED, BATCH_STOP } batch_end_t;
+
+static zend_always_inline batch_end_t set_batch(kv_store_t *store,
+                                                batch_t *batch, int64_t ttl_ms)
+{
+    batch_end_t end = BATCH_SET;
+
+    kv_items_set(store, batch->item, batch->count, ttl_ms);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (UNEXPECTED(batch->item[i].result != KV_OK)) {
+            end = batch->item[i].result == KV_BUSY ? BATCH_STOP
+                                                   : BATCH_REFUSED;
+            if (end == BATCH_STOP) {
+                break;
+            }
+        }
+    }
+    if (UNEXPECTED(end != BATCH_SET)) {
+        warn_batch(store, batch);
+        end = EG(exception) != NULL ? BATCH_STOP : end;
+    }
+    batch->count = 0;
+    return end;
+}
+
 PHP_FUNCTION(ephpm_kv_mset)
 {
     HashTable *values;
     zend_long ttl = 0;
     kv_store_t *store;
     int64_t ttl_ms;
+    uint32_t left;
     zend_ulong integer;
     zend_string *string;
     zval *value;
+    batch_t batch;
 
     ZEND_PARSE_PARAMETERS_START(1, 2)
         Z_PARAM_ARRAY_HT(values)
@@ -127,41 +232,43 @@ PHP_FUNCTION(ephpm_kv_mset)
     if (UNEXPECTED(!are_strings(values))) {
         RETURN_THROWS();
     }
+    left = zend_hash_num_elements(values);
     store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
-        RETURN_BOOL(zend_hash_num_elements(values) == 0);
+        RETURN_BOOL(left == 0);
     }
     ttl_ms = ephpm_ttl_ms(ttl);
+    batch.count = 0;
     RETVAL_TRUE;
     ZEND_HASH_FOREACH_KEY_VAL(values, integer, string, value) {
-        array_key_t key;
-        size_t value_len;
-        kv_result_t result;
+        kv_item_t *item = EXPECTED(string != NULL)
+                              ? add_string(&batch, string)
+                              : add_integer(&batch, (zend_long)integer);
 
-        if (EXPECTED(string != NULL)) {
-            key_from_string(&key, string);
-        } else {
-            key_from_integer(&key, (zend_long)integer);
-        }
         ZVAL_DEREF(value);
         if (UNEXPECTED(Z_TYPE_P(value) != IS_STRING)) {
+            /* A handler of the batch before has changed it. */
             wrong_type("strings", value);
             RETURN_THROWS();
         }
-        value_len = Z_STRLEN_P(value);
-        result = kv_value_set(store, key.bytes, key.len, Z_STRVAL_P(value),
-                              value_len, ttl_ms, KV_SET_ALWAYS);
-        if (EXPECTED(result == KV_OK)) {
-            continue;
-        }
-        RETVAL_FALSE;
-        ephpm_warn(store, result, key.len, value_len);
-        /* To wait again for each of the others would take for ever. */
-        if (result == KV_BUSY || EG(exception) != NULL) {
-            break;
+        item->value = Z_STRVAL_P(value);
+        item->value_len = Z_STRLEN_P(value);
+        left--;
+        if (batch.count == BATCH_ITEMS || left == 0) {
+            batch_end_t end = set_batch(store, &batch, ttl_ms);
+
+            if (UNEXPECTED(end != BATCH_SET)) {
+                RETVAL_FALSE;
+            }
+            if (UNEXPECTED(end == BATCH_STOP)) {
+                break;
+            }
         }
     } ZEND_HASH_FOREACH_END();
 }
+
+/* ------------------------------------------------------------------ */
+/* The whole store                                                     */
 
 PHP_FUNCTION(ephpm_kv_scan)
 {

@@ -89,42 +89,37 @@ static zend_always_inline int64_t ephpm_ttl_ms(zend_long ttl)
 ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
                           size_t key_bytes, size_t value_bytes);
 
+/** Values up to this go through a buffer on the stack. */
+#define EPHPM_SHORT_BYTES 256
+
+/** Make a string of what was read into such a buffer. */
+static zend_always_inline void ephpm_short_string(zval *value,
+                                                  const char *buffer,
+                                                  size_t bytes)
+{
+    zend_string *copy;
+
+    if (UNEXPECTED(bytes <= 1)) {
+        /* PHP has the strings of one byte already, and the empty one. */
+        ZVAL_INTERNED_STR(value, bytes == 0
+                                     ? ZSTR_EMPTY_ALLOC()
+                                     : ZSTR_CHAR((zend_uchar)buffer[0]));
+        return;
+    }
+    copy = zend_string_alloc(bytes, 0);
+    memcpy(ZSTR_VAL(copy), buffer, bytes);
+    ZSTR_VAL(copy)[bytes] = '\0';
+    ZVAL_NEW_STR(value, copy);
+}
+
 /**
- * What kv_read_short() did not do: long values, counters, compressed ones,
- * and warnings.
+ * Read what kv_read_short() did not: long values, counters, compressed ones.
  *
  * @param result  kv_read_short()'s, neither KV_OK nor KV_MISSING
- * @param value   receives a string or null
+ * @param value   receives the string, or null unless KV_OK
+ * @return KV_OK, KV_MISSING or a result to warn about
  */
-void ephpm_get_long(kv_store_t *store, const char *key, size_t key_bytes,
-                    kv_result_t result, zval *value);
-
-/** Read the value under `key` into `value`: a string or null. */
-static zend_always_inline void ephpm_get(kv_store_t *store, const char *key,
-                                         size_t key_bytes, zval *value)
-{
-    char buffer[256];
-    size_t bytes;
-    kv_result_t result = kv_read_short(store, key, key_bytes, buffer,
-                                       sizeof(buffer), &bytes);
-
-    if (EXPECTED(result == KV_OK)) {
-        if (UNEXPECTED(bytes <= 1)) {
-            /* PHP has the strings of one byte already, and the empty one. */
-            ZVAL_INTERNED_STR(value, bytes == 0
-                                         ? ZSTR_EMPTY_ALLOC()
-                                         : ZSTR_CHAR((zend_uchar)buffer[0]));
-        } else {
-            zend_string *copy = zend_string_alloc(bytes, 0);
-            memcpy(ZSTR_VAL(copy), buffer, bytes);
-            ZSTR_VAL(copy)[bytes] = '\0';
-            ZVAL_NEW_STR(value, copy);
-        }
-    } else if (EXPECTED(result == KV_MISSING)) {
-        ZVAL_NULL(value);
-    } else {
-        ephpm_get_long(store, key, key_bytes, result, value);
-    }
-}
+kv_result_t ephpm_get_long(kv_store_t *store, const char *key,
+                           size_t key_bytes, kv_result_t result, zval *value);
 
 #endif
