@@ -36,7 +36,7 @@ final class ManyKeys
         private readonly Settings $settings,
         private readonly array $backends,
     ) {
-        $this->timing = new Rounds($settings->rounds, $settings->batchNs);
+        $this->timing = new Rounds($settings->rounds, $settings->batchNs, warm: false);
         $this->value = str_repeat('v', self::VALUE_BYTES);
         $keys = Keys::make('k:', $settings->manyKeys);
         foreach ($backends as $backend) {

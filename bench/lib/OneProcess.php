@@ -30,7 +30,7 @@ final class OneProcess
         Settings $settings,
         private readonly array $backends,
     ) {
-        $this->timing = new Rounds($settings->rounds, $settings->batchNs);
+        $this->timing = new Rounds($settings->rounds, $settings->batchNs, warm: true);
         $this->value = str_repeat('v', self::VALUE_BYTES);
         $this->oneKey = ['one:000000000001'];
         $keys = Keys::shuffled(Keys::make('k:', self::KEYS));
@@ -55,7 +55,11 @@ final class OneProcess
         }
         $subjects['str_repeat'] = static fn(int $calls, int $round): int
             => Floor::timeStrRepeat(Keys::cycle($keys, $calls, $round), self::VALUE_BYTES);
-        $rows = $this->rows($case, $subjects);
+        $all = [];
+        if (\count($keys) > 1) {
+            $all = array_diff_key(array_fill_keys(array_keys($subjects), \count($keys)), ['phpredis' => 0]);
+        }
+        $rows = $this->rows($case, $subjects, $all);
         $this->mustHold($case, $keys, $this->value);
 
         return $rows;
@@ -230,12 +234,13 @@ final class OneProcess
 
     /**
      * @param array<string, \Closure(int, int): int> $subjects
+     * @param array<string, int>                     $fixed    calls in a batch
      *
      * @return list<Row>
      */
-    private function rows(string $case, array $subjects): array
+    private function rows(string $case, array $subjects, array $fixed = []): array
     {
-        $figures = $this->timing->measure($subjects);
+        $figures = $this->timing->measure($subjects, fixed: $fixed);
         $rows = [];
         foreach ($figures as $peer => $rounds) {
             if ('ours' !== $peer) {

@@ -67,8 +67,9 @@ final class Table
         arsort($spreads);
 
         return \sprintf(
-            "\nNoise: the highest ratio of a round is %.1f times the lowest in the middle of the rows that have a bar,"
+            "\nThe load average is %.1f.  Noise: the highest ratio of a round is %.1f times the lowest in the middle of the rows that have a bar,"
             . " and %.1f times at most (%s).\n",
+            (sys_getloadavg() ?: [0.0])[0],
             Statistics::median(array_values($spreads)),
             reset($spreads),
             key($spreads),
