@@ -113,7 +113,8 @@ PHP_FUNCTION(apache_lookup_uri)
     NUMBER(allowed);
     NUMBER(sent_bodyct);
     NUMBER(bytes_sent);
-    NUMBER(request_time);
+    add_property_long(return_value, "request_time",
+                      (zend_long)apr_time_sec(sub->request_time));
 #undef NUMBER
 #undef STRING
     ap_destroy_sub_req(sub);

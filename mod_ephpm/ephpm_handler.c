@@ -28,7 +28,9 @@ typedef struct running {
     request_rec *owner;         /* whose body it reads */
     apr_bucket_brigade *body;
     apr_status_t body_error;    /* why the body ended too early */
+    int body_answer;            /* what httpd wants to answer to that; or OK */
     bool body_ended;
+    bool in_script;             /* not while PHP starts or ends the request */
     bool finished;              /* fastcgi_finish_request() */
     const char *content_type;
 } running_t;
@@ -45,6 +47,48 @@ request_rec *ephpm_current_request(void)
 /* ------------------------------------------------------------------ */
 /* The body                                                            */
 
+/* An input filter of httpd's that refuses a body sends an error down the
+ * output filters, whose end runs the ErrorDocument there and then.  When PHP
+ * only begins with the request, or ends it, another script cannot run: so
+ * the error is caught first. */
+static apr_status_t catch_refusal(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    running_t *running = f->ctx;
+
+    for (apr_bucket *b = APR_BRIGADE_FIRST(brigade);
+         b != APR_BRIGADE_SENTINEL(brigade); b = APR_BUCKET_NEXT(b)) {
+        if (AP_BUCKET_IS_ERROR(b)) {
+            running->body_answer = ((ap_bucket_error *)b->data)->status;
+        }
+    }
+    apr_brigade_cleanup(brigade);
+    /* What is left of the body is not the next request. */
+    f->c->keepalive = AP_CONN_CLOSE;
+    return AP_FILTER_ERROR;
+}
+
+static apr_status_t get_body(running_t *running, apr_off_t size_bytes)
+{
+    static ap_filter_rec_t record = {
+        .name = "ephpm_refusal",
+        .filter_func = { .out_func = catch_refusal },
+        .ftype = AP_FTYPE_RESOURCE
+    };
+    request_rec *r = running->owner;
+    ap_filter_t filter = { .frec = &record, .ctx = running, .r = r,
+                           .c = r->connection };
+    ap_filter_t *filters = r->output_filters;
+    apr_status_t status;
+
+    if (!running->in_script) {
+        r->output_filters = &filter;
+    }
+    status = ap_get_brigade(r->input_filters, running->body,
+                            AP_MODE_READBYTES, APR_BLOCK_READ, size_bytes);
+    r->output_filters = filters;
+    return status;
+}
+
 static size_t read_body(void *request, char *buffer, size_t size_bytes)
 {
     running_t *running = request;
@@ -59,9 +103,7 @@ static size_t read_body(void *request, char *buffer, size_t size_bytes)
         apr_size_t length = size_bytes - total;
         apr_status_t status;
 
-        status = ap_get_brigade(r->input_filters, running->body,
-                                AP_MODE_READBYTES, APR_BLOCK_READ,
-                                (apr_off_t)length);
+        status = get_body(running, (apr_off_t)length);
         if (status == APR_SUCCESS) {
             running->body_ended = APR_BRIGADE_EMPTY(running->body)
                 || APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(running->body));
@@ -87,6 +129,9 @@ static int body_refused(const running_t *running)
 {
     apr_status_t error = running->body_error;
 
+    if (running->body_answer != OK) {
+        return running->body_answer;
+    }
     if (error == APR_SUCCESS || error == APR_INCOMPLETE
         || APR_STATUS_IS_EOF(error) || APR_STATUS_IS_ECONNRESET(error)
         || APR_STATUS_IS_ECONNABORTED(error)
@@ -179,10 +224,12 @@ static void send_headers(void *request, int status, const char *reason)
     }
     r->status = status;
     r->status_line = NULL;
-    if (reason != NULL) {
+    if (reason != NULL && status >= 100 && status <= 999) {
         r->status_line = apr_psprintf(r->pool, "%03d %s", status, reason);
-    } else if (atoi(ap_get_status_line(status)) != status) {
-        /* One that httpd does not know, and would make a 500 of. */
+    } else if (status >= 200 && status <= 999
+               && atoi(ap_get_status_line(status)) != status) {
+        /* One that httpd does not know, and would make a 500 of.  A 1xx
+         * would leave the client waiting for the response. */
         r->status_line = apr_psprintf(r->pool, "%03d", status);
     }
     /* Once only: each call adds the filters that belong to the type.  What
@@ -436,6 +483,23 @@ static void describe(const request_rec *r, const ephpm_dir_config_t *config,
     request->ini_count = (size_t)config->ini->nelts;
 }
 
+/* httpd would find it out when the body is read, in the middle of a script or
+ * even after it.  The page that tells of it (ErrorDocument) still has the
+ * body before it. */
+static bool body_too_large(const request_rec *r, int64_t content_length)
+{
+    apr_off_t limit = ap_get_limit_req_body(r);
+
+    if (limit <= 0 || content_length <= limit || r->status != HTTP_OK) {
+        return false;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "the request's body has %" APR_INT64_T_FMT " bytes, more "
+                  "than LimitRequestBody allows (%" APR_OFF_T_FMT ")",
+                  content_length, limit);
+    return true;
+}
+
 static int run_request(request_rec *r, const ephpm_dir_config_t *config,
                        action_t action)
 {
@@ -444,9 +508,12 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
     int status = OK;
 
     running->r = running->owner = r;
+    describe(r, config, running, &request);
+    if (body_too_large(r, request.content_length)) {
+        return HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
     current = running;
     forget_headers(r);
-    describe(r, config, running, &request);
     if (!ephpm_request_begin(&request)) {
         status = HTTP_INTERNAL_SERVER_ERROR;
     } else {
@@ -463,11 +530,13 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
             ap_update_mtime(r, r->finfo.mtime);
             ap_set_last_modified(r);
         }
+        running->in_script = true;
         if (action == SHOW) {
             ephpm_script_show(r->filename);
         } else {
             ephpm_script_run(r->filename);
         }
+        running->in_script = false;
         apr_table_setn(r->notes, "mod_php_memory_usage",
                        apr_psprintf(r->pool, "%" APR_SIZE_T_FMT,
                                     ephpm_request_memory()));

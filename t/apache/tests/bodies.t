@@ -122,15 +122,29 @@ cmp_ok scalar(keys %{ $got->{post} }), '<=', 51, 'max_input_vars';
 $got = request(path => '/limited/echo.php', body => 'a=' . 'x' x 2000,
     headers => \@form);
 is $got->{status}, 413, 'over LimitRequestBody: refused';
-unlike $got->{body}, qr/ran/, '... and the script does not run';
+is $got->{body}, '413 /limited/echo.php GET',
+    '... and the script does not run, but that of the ErrorDocument';
+is request(path => '/limited/echo.php', method => 'PUT', body => 'x' x 2000)
+    ->{body}, '413 /limited/echo.php GET',
+    '... nor does one that would not read it';
 $got = request(path => '/limited/echo.php', body => 'a=1', headers => \@form);
 is $got->{body}, 'ran 1', 'under it: served';
 $got = request(path => '/limited/echo.php', body => chunked('x' x 2000, 100),
     headers => [ @form, 'Transfer-Encoding' => 'chunked' ]);
 is $got->{status}, 413, 'over LimitRequestBody in chunks: refused';
+is $got->{body}, '413 /limited/echo.php GET', '... with its ErrorDocument';
+my $connection = send_request(connect_to(), path => '/limited/echo.php',
+    method => 'PUT', keep => 1, body => chunked("GET /hello.php HTTP/1.1\r\n"
+    . "Host: localhost\r\n\r\n" . 'x' x 2000, 100),
+    headers => [ 'Transfer-Encoding' => 'chunked' ]);
+is read_response($connection)->{body}, 'ran -',
+    '... where a script does not read them: it has answered already';
+is read_response($connection), undef,
+    '... and what is left of them is not the next request';
 $got = request(path => '/limited/echo.php', body => "zz\r\nnonsense\r\n",
     headers => [ @form, 'Transfer-Encoding' => 'chunked' ]);
-is $got->{status}, 400, 'what is no chunk: refused';
+is "$got->{status} $got->{body}", '400 400 /limited/echo.php GET',
+    'what is no chunk: refused';
 
 # Uploads.
 my $edge = 'ephpm-test-boundary';

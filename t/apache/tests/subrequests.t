@@ -50,6 +50,9 @@ is php('$o = apache_lookup_uri("/hello.php"); echo $o->status, " ", $o->uri, '
     . '" ", basename($o->filename), " ", $o->handler, " ", $o->method;')
     ->{body}, '200 /hello.php hello.php application/x-httpd-php GET',
     'apache_lookup_uri()';
+is php('$o = apache_lookup_uri("/hello.php"); '
+    . 'echo $o->request_time - $_SERVER["REQUEST_TIME"];')->{body}, 0,
+    '... its time in seconds';
 is php('ini_set("display_errors", 1); '
     . 'var_export(apache_lookup_uri("/private/hello.php"));')->{body} =~
     /cannot be had: 401 Unauthorized.*false$/s, 1,
