@@ -9,6 +9,8 @@ EXTRA_DIST += \
 	t/scripts/arguments-weak.php \
 	t/scripts/callables.expect \
 	t/scripts/callables.php \
+	t/scripts/compare.expect \
+	t/scripts/compare.php \
 	t/scripts/counters-expiry.expect \
 	t/scripts/counters-expiry.php \
 	t/scripts/counters-limits.expect \
@@ -29,6 +31,8 @@ EXTRA_DIST += \
 	t/scripts/flush.php \
 	t/scripts/get-set.expect \
 	t/scripts/get-set.php \
+	t/scripts/getdel.expect \
+	t/scripts/getdel.php \
 	t/scripts/ini.expect \
 	t/scripts/ini.php \
 	t/scripts/key-lengths.expect \
@@ -42,6 +46,10 @@ EXTRA_DIST += \
 	t/scripts/many-keys.php \
 	t/scripts/memory.expect \
 	t/scripts/memory.php \
+	t/scripts/mget-mset-wrong.expect \
+	t/scripts/mget-mset-wrong.php \
+	t/scripts/mget-mset.expect \
+	t/scripts/mget-mset.php \
 	t/scripts/named-arguments.expect \
 	t/scripts/named-arguments.php \
 	t/scripts/no-store-handler.expect \
@@ -52,12 +60,16 @@ EXTRA_DIST += \
 	t/scripts/no-store.php \
 	t/scripts/phpinfo.expect \
 	t/scripts/phpinfo.php \
+	t/scripts/scan.expect \
+	t/scripts/scan.php \
 	t/scripts/setnx-expired.expect \
 	t/scripts/setnx-expired.php \
 	t/scripts/setnx.expect \
 	t/scripts/setnx.php \
 	t/scripts/signatures.expect \
 	t/scripts/signatures.php \
+	t/scripts/stats.expect \
+	t/scripts/stats.php \
 	t/scripts/ttl-extremes.expect \
 	t/scripts/ttl-extremes.php \
 	t/scripts/ttl.expect \
@@ -70,5 +82,7 @@ EXTRA_DIST += \
 	t/scripts/values-lengths.php \
 	t/scripts/values-own.expect \
 	t/scripts/values-own.php \
+	t/scripts/wait.expect \
+	t/scripts/wait.php \
 	t/scripts/warnings-thrown.expect \
 	t/scripts/warnings-thrown.php

@@ -168,6 +168,214 @@ PHP
         "torn: 0\nread: 3000\n", 'reading what two others keep replacing';
 }
 
+# Agreeing by the store: what processes do to each other.
+SKIP: {
+    my @posix = has_extension('posix') ? () : ('-d', 'extension=posix');
+    skip 'this PHP has no pcntl or no posix', 14
+        unless php('echo function_exists("pcntl_fork")
+            && function_exists("posix_kill") ? "yes" : "no";', @posix) eq 'yes';
+    my $children = <<'PHP';
+function children(int $count, callable $work): array
+{
+    ephpm_kv_get('the store is made before the fork');
+    for ($pids = [], $number = 0; $number < $count; ++$number) {
+        $pid = pcntl_fork();
+        if ($pid === 0) {
+            pcntl_alarm(120); // should the parent not live to end it
+            $work($number);
+            exit(0);
+        }
+        $pids[] = $pid;
+    }
+    return $pids;
+}
+function all_end(array $pids): void
+{
+    foreach ($pids as $pid) {
+        pcntl_waitpid($pid, $status);
+    }
+}
+PHP
+
+    # A minute is never over: the change is what ends the wait.
+    my %change = (
+        'set'                => ['', 'ephpm_kv_set("key", "set")', "'set'"],
+        'set of an old key'  => ['ephpm_kv_set("key", "old");', 'ephpm_kv_set("key", "set")', "'set'"],
+        'mset'               => ['', 'ephpm_kv_mset(["key" => "mset"])', "'mset'"],
+        'incr'               => ['ephpm_kv_incr("key");', 'ephpm_kv_incr("key")', "'2'"],
+        'del'                => ['ephpm_kv_set("key", "old");', 'ephpm_kv_del("key")', 'NULL'],
+        'del_prefix'         => ['ephpm_kv_set("key", "old");', 'ephpm_kv_del_prefix("k")', 'NULL'],
+        'flush'              => ['ephpm_kv_set("key", "old");', 'ephpm_kv_flush_all()', 'NULL'],
+        'expiry alone'       => ['ephpm_kv_set("key", "old", 1);', 'true', 'NULL'],
+    );
+    for my $name (sort keys %change) {
+        my ($before, $change, $value) = @{ $change{$name} };
+        is php(<<"PHP", @posix), "$value newer in time\n", "a wait ended by another process: $name";
+$children $before
+\$version = ephpm_kv_wait('key', 0, 0)['version'];
+\$pids = children(1, function () { usleep(300_000); $change; });
+\$start = hrtime(true);
+\$answer = ephpm_kv_wait('key', \$version, 60_000);
+\$took = (hrtime(true) - \$start) / 1e9;
+all_end(\$pids);
+var_export(\$answer['value']);
+echo \$answer['version'] > \$version ? ' newer' : ' old', \$took < 50 ? " in time\\n" : " late\\n";
+PHP
+    }
+
+    # Signals: handlers run while the wait goes on, and may end it.
+    is php($children . <<'PHP', @posix), "handled\nfalse\nnot before its time\nhandled\nexception\n",
+pcntl_async_signals(true);
+pcntl_signal(SIGUSR1, function () { echo "handled\n"; });
+$version = ephpm_kv_wait('key', 0, 0)['version'];
+$parent = getmypid();
+$pids = children(1, function () use ($parent) { usleep(200_000); posix_kill($parent, SIGUSR1); });
+$start = hrtime(true);
+var_export(ephpm_kv_wait('key', $version, 1_000));
+echo "\n", hrtime(true) - $start >= 999_000_000 ? "not before its time\n" : "too early\n";
+all_end($pids);
+pcntl_signal(SIGUSR1, function () { echo "handled\n"; throw new Exception('exception'); });
+$pids = children(1, function () use ($parent) { usleep(200_000); posix_kill($parent, SIGUSR1); });
+try {
+    ephpm_kv_wait('key', $version, 120_000);
+    echo "no exception\n";
+} catch (Exception $exception) {
+    echo $exception->getMessage(), "\n";
+}
+all_end($pids);
+PHP
+        'a wait and signals';
+
+    # Two who take from the same place never get the same thing.
+    is php($children . <<'PHP', @posix), "taken: 5000, twice: 0, other: 0\n", 'racing getdel';
+$pids = children(2, function (int $number) {
+    $taken = [];
+    for (;;) {
+        $value = ephpm_kv_getdel('cell');
+        if ($value === null) {
+            if (ephpm_kv_exists('the end')) {
+                break;
+            }
+        } else {
+            $taken[] = $value;
+        }
+    }
+    ephpm_kv_set("taken by $number", implode(' ', $taken));
+});
+for ($next = 0; $next < 5_000; ) {
+    $next += ephpm_kv_setnx('cell', "item $next,") ? 1 : 0;
+}
+while (ephpm_kv_exists('cell')) {
+    usleep(1_000);
+}
+ephpm_kv_set('the end', 'now');
+all_end($pids);
+$taken = explode(', ', rtrim(trim(ephpm_kv_get('taken by 0') . ' ' . ephpm_kv_get('taken by 1')), ','));
+$wanted = array_map(fn($at) => "item $at", range(0, 4_999));
+echo 'taken: ', count($taken), ', twice: ', count($taken) - count(array_unique($taken)),
+    ', other: ', count(array_diff($taken, $wanted)), "\n";
+PHP
+
+    # A lock with a token: taken by setnx, let go of by delifeq.
+    is php($children . <<'PHP', @posix), "2000 turns, 0 at the same time, 0 let go of by another\n", 'a lock by setnx and delifeq';
+$pids = children(4, function (int $number) {
+    for ($turn = 0; $turn < 500; ++$turn) {
+        $token = "$number of $turn";
+        while (!ephpm_kv_setnx('lock', $token, 60)) {
+            if (ephpm_kv_delifeq('lock', 'the token of nobody')) {
+                ephpm_kv_incr('stolen');
+            }
+            usleep(10);
+        }
+        if (ephpm_kv_incr('inside') !== 1) {
+            ephpm_kv_incr('together');
+        }
+        ephpm_kv_set('turns', (string) (1 + (int) ephpm_kv_get('turns')));
+        ephpm_kv_decr('inside');
+        if (!ephpm_kv_delifeq('lock', $token)) {
+            ephpm_kv_incr('stolen');
+        }
+    }
+});
+all_end($pids);
+echo ephpm_kv_get('turns'), ' turns, ', ephpm_kv_get('together') ?? 0, ' at the same time, ',
+    ephpm_kv_get('stolen') ?? 0, " let go of by another\n";
+PHP
+
+    # Compare and set: of many who add, nobody's is lost.
+    is php($children . <<'PHP', @posix), "2000\n", 'racing setifeq';
+ephpm_kv_set('sum', 'sum 0');
+$pids = children(4, function () {
+    for ($turn = 0; $turn < 500; ++$turn) {
+        do {
+            $now = ephpm_kv_get('sum');
+        } while (!ephpm_kv_setifeq('sum', $now, 'sum ' . (1 + (int) substr($now, 4))));
+    }
+});
+all_end($pids);
+echo substr(ephpm_kv_get('sum'), 4), "\n";
+PHP
+
+    # An enumeration while another process sets and deletes other keys.
+    is php($children . <<'PHP', @posix), "missed: 0, twice: 0, foreign: 0\n", 'scan while others set and delete';
+for ($at = 0; $at < 10_000; ++$at) {
+    ephpm_kv_set("stays $at", 'v');
+}
+$pids = children(1, function () {
+    for ($at = 0; ; ++$at) {
+        ephpm_kv_set('comes ' . $at % 20_000, str_repeat('x', $at % 300));
+        ephpm_kv_del('comes ' . ($at + 10_000) % 20_000);
+        ephpm_kv_set('stays not ' . $at % 100, 'v');
+    }
+});
+$missed = $twice = $foreign = 0;
+for ($round = 0; $round < 10; ++$round) {
+    $found = [];
+    $cursor = 0;
+    do {
+        [$cursor, $keys] = ephpm_kv_scan($cursor, 'stays', 1 + $round * 1_000);
+        foreach ($keys as $key) {
+            $found[$key] = ($found[$key] ?? 0) + 1;
+            $foreign += str_starts_with($key, 'stays') ? 0 : 1;
+        }
+    } while ($cursor !== 0);
+    for ($at = 0; $at < 10_000; ++$at) {
+        $missed += isset($found["stays $at"]) ? 0 : 1;
+        $twice += ($found["stays $at"] ?? 0) > 1 ? 1 : 0;
+    }
+}
+posix_kill($pids[0], SIGKILL);
+all_end($pids);
+echo "missed: $missed, twice: $twice, foreign: $foreign\n";
+PHP
+
+    # Whole batches, while others write the same keys.
+    is php($children . <<'PHP', @posix), "torn: 0, missing: 0\n", 'mget and mset against each other';
+$keys = array_map(fn($at) => "cell $at", range(0, 99));
+ephpm_kv_mset(array_fill_keys($keys, 'a'));
+$pids = children(2, function (int $number) use ($keys) {
+    for ($at = 0; ; ++$at) {
+        ephpm_kv_mset(array_fill_keys($keys, str_repeat(chr(97 + $at % 26), 1 + ($at * 31 + $number) % 400)));
+    }
+});
+$torn = $missing = 0;
+for ($round = 0; $round < 1_000; ++$round) {
+    foreach (ephpm_kv_mget($keys) as $value) {
+        if ($value === null) {
+            ++$missing;
+        } elseif ($value !== str_repeat($value[0], strlen($value))) {
+            ++$torn;
+        }
+    }
+}
+foreach ($pids as $pid) {
+    posix_kill($pid, SIGKILL);
+}
+all_end($pids);
+echo "torn: $torn, missing: $missing\n";
+PHP
+}
+
 # A session handler in PHP may write after the extension's own end of request.
 SKIP: {
     skip 'this PHP has no session extension', 1
@@ -222,6 +430,7 @@ SKIP: {
         my $scripts = join ' ', map { "include '$folder/$_.php';" }
             qw(get-set setnx del counters counters-limits keys-bytes
                key-lengths values-bytes expire memory late-calls
+               mget-mset mget-mset-wrong getdel compare scan wait
                warnings-thrown);
         open my $script, '>', "$tmp/all.php" or die $!;
         print $script "<?php $scripts\n";
