@@ -30,7 +30,7 @@ static kv_place_t place_of(const char *key)
 static kv_bucket_t *overfill(kv_bucket_t *not_this)
 {
     kv_bucket_t *home = NULL;
-    char key[24];
+    char key[32];
     for (int i = 0; home == NULL || (home->tail & 0xffff) == 0; i++) {
         snprintf(key, sizeof(key), "c%p.%d", (void *)not_this, i);
         kv_bucket_t *its = kv_hash_home(s, kvt_hash(s, key));
@@ -54,12 +54,12 @@ static void set_up(void)
     kvt_open(&t, SMALL_BYTES, &config);
     s = t.store;
     for (int i = 0; i < KEYS; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "k%d", i);
         kvt_assert_ok(kvt_set_ttl(s, key, "value", i % 3 * 1000000));
     }
     for (int i = 0; i < KEYS; i += 7) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "k%d", i);
         kvt_assert_ok(kvt_delete(s, key));
     }
@@ -68,7 +68,7 @@ static void set_up(void)
                                KV_SET_ALWAYS));
     /* Of the same shard, so that they may be mistaken for each other. */
     uint32_t shard = kv_hash_shard(s, kvt_hash(s, "large"));
-    char other[16];
+    char other[32];
     for (int i = 0;; i++) {
         snprintf(other, sizeof(other), "other%d", i);
         if (kv_hash_shard(s, kvt_hash(s, other)) == shard) {

@@ -264,7 +264,7 @@ static bool read_all_keys(worker_t *worker)
     uint64_t hits = 0;
 
     atomic_fetch_add(&shared->readers_ready, 1);
-    while (writers_at_work()) {
+    do {
         for (int i = 0; i < 50; i++) {
             char name[24];
             uint32_t key = kvt_below(&random, keys);
@@ -289,7 +289,7 @@ static bool read_all_keys(worker_t *worker)
             }
             free(got);
         }
-    }
+    } while (writers_at_work());
     free(newest);
     atomic_fetch_add(&shared->hits, hits);
     return true;
@@ -570,7 +570,7 @@ static bool write_beside(worker_t *worker)
 
 static bool enumerate(worker_t *worker)
 {
-    while (writers_at_work()) {
+    do {
         int seen[PERMANENT] = { 0 };
         uint64_t cursor = 0;
         do {
@@ -594,7 +594,7 @@ static bool enumerate(worker_t *worker)
             STOP_UNLESS(seen[i] == 1);
         }
         atomic_fetch_add(&shared->hits, 1);
-    }
+    } while (writers_at_work());
     return true;
 }
 

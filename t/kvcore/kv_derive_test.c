@@ -22,7 +22,7 @@ static void set_up(void)
     s = t.store;
     kvt_fill(value, sizeof(value), 41);
     for (int i = 0; i < 2000; i++) {
-        char key[16];
+        char key[32];
         kv_read_t read;
         snprintf(key, sizeof(key), "k%d", i);
         kvt_assert_ok(kvt_set_ttl(s, key, "value", i % 3 * 1000000));
@@ -35,7 +35,7 @@ static void set_up(void)
         }
     }
     for (int i = 0; i < 4; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "large%d", i);
         kvt_assert_ok(kv_value_set(s, key, strlen(key), value, sizeof(value),
                                    0, KV_SET_ALWAYS));
@@ -97,13 +97,13 @@ START_TEST(a_spoiled_shard_is_derived_to_what_it_was)
         ck_assert_uint_eq(after.segments_free, before.segments_free);
     }
     for (int i = 0; i < 4; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "large%d", i);
         kvt_assert_bytes(s, key, strlen(key), value, sizeof(value));
     }
     /* And it goes on. */
     for (int i = 0; i < 3000; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "more%d", i);
         kvt_assert_ok(kvt_set(s, key, "value"));
     }
@@ -208,7 +208,7 @@ START_TEST(a_takeover_derives_before_anything_else)
         spoil(&s->shards[number], &random);
     }
     for (int i = 0; i < 50; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "new%d", i);
         kvt_assert_ok(kvt_set(s, key, "value"));
     }

@@ -228,7 +228,7 @@ START_TEST(expired_records_make_room)
     memset(value, 'v', sizeof(value));
     for (int round = 0; round < 20; round++) {
         for (int i = 0; i < 120; i++) {
-            char key[24];
+            char key[32];
             snprintf(key, sizeof(key), "%d.%d", round, i);
             kvt_assert_ok(kv_value_set(t.store, key, strlen(key), value,
                                        sizeof(value), 1000, KV_SET_ALWAYS));
@@ -249,7 +249,7 @@ START_TEST(a_deadline_brought_forward_makes_room_too)
     kv_result_t result = KV_OK;
     memset(value, 'v', sizeof(value));
     while (result == KV_OK) {
-        char key[24];
+        char key[32];
         snprintf(key, sizeof(key), "%d", stored);
         result = kv_value_set(t.store, key, strlen(key), value, sizeof(value),
                               1000000, KV_SET_ALWAYS);
@@ -257,13 +257,13 @@ START_TEST(a_deadline_brought_forward_makes_room_too)
     }
     kvt_assert_result(result, KV_NO_ROOM);
     for (int i = 0; i < stored; i++) {
-        char key[24];
+        char key[32];
         snprintf(key, sizeof(key), "%d", i);
         kvt_assert_ok(kvt_expire(t.store, key, 50));
     }
     kvt_clock_move(50);
     for (int i = 0; i < stored; i++) {
-        char key[24];
+        char key[32];
         snprintf(key, sizeof(key), "new %d", i % (stored / 2));
         kvt_assert_ok(kv_value_set(t.store, key, strlen(key), value,
                                    sizeof(value), 0, KV_SET_ALWAYS));

@@ -284,7 +284,7 @@ START_TEST(what_needs_no_memory_works_without_any)
         kv_store_flush(s),
     };
     for (int i = 0; i < 3000; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "k%d", i);
         if (kvt_set(s, key, "evicting each other in the end") != KV_OK) {
             results[0] = KV_BUSY;

@@ -124,7 +124,7 @@ START_TEST(large_values_evict_each_other_without_end)
     size_t max = kv_store_value_max(s);
     kv_stats_t stats;
     for (int i = 0; i < 300; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "k%d", i);
         kvt_assert_ok(set(key, max - (size_t)(i * 37 % 9000)));
         kvt_assert_bytes(s, key, strlen(key), value,
@@ -140,12 +140,12 @@ END_TEST
 START_TEST(small_values_come_in_where_large_ones_fill_everything)
 {
     for (int i = 0; i < 20; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "k%d", i);
         kvt_assert_ok(set(key, kv_store_value_max(s)));
     }
     for (int i = 0; i < 2000; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "small%d", i);
         kvt_assert_ok(set(key, 100));
         kvt_assert_bytes(s, key, strlen(key), value, 100u);
@@ -158,7 +158,7 @@ START_TEST(without_eviction_a_value_that_does_not_fit_now_is_refused_whole)
 {
     int stored = 0;
     kv_result_t result;
-    char key[16];
+    char key[32];
     uint32_t before;
     kv_stats_t stats;
     for (;; stored++) {
@@ -251,7 +251,7 @@ START_TEST(what_a_dead_builder_left_is_freed_for_small_values_too)
     kv_stats_t stats;
     die_while_building(false);
     for (int i = 0; i < 2000; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "small%d", i);
         kvt_assert_ok(set(key, 100));
     }

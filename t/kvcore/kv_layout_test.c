@@ -26,15 +26,15 @@ static void assert_inside(const kv_geometry_t *g)
     };
     uint64_t end = 0;
     for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
-        ck_assert_uint_ge(regions[i].at, end);
-        ck_assert_uint_eq(regions[i].at % KV_LINE_BYTES, 0);
+        kvt_assert(regions[i].at >= end);
+        kvt_assert(regions[i].at % KV_LINE_BYTES == 0);
         end = regions[i].at + regions[i].bytes;
     }
-    ck_assert_uint_le(end, g->size_bytes);
-    ck_assert_uint_ge((uint64_t)g->free_map_words * 64, g->segments);
-    ck_assert_uint_ge((uint64_t)g->overflow_map_words * 64, g->overflow);
-    ck_assert_uint_gt(g->reserve, 0);
-    ck_assert_uint_lt(g->reserve, g->segments);
+    kvt_assert(end <= g->size_bytes);
+    kvt_assert((uint64_t)g->free_map_words * 64 >= g->segments);
+    kvt_assert((uint64_t)g->overflow_map_words * 64 >= g->overflow);
+    kvt_assert(g->reserve > 0);
+    kvt_assert(g->reserve < g->segments);
 }
 
 START_TEST(regions_follow_each_other_inside_the_memory)
@@ -51,9 +51,9 @@ START_TEST(regions_follow_each_other_inside_the_memory)
         uint64_t size =
             kvt_random(&random) >> (24 + kvt_below(&random, 30));
         if (kv_geometry_make(size, &config, &g) == KV_OK) {
-            ck_assert_uint_eq(g.size_bytes, size);
-            ck_assert_uint_eq(g.shards, config.shards);
-            ck_assert_uint_eq(g.segment_bytes, config.segment_bytes);
+            kvt_assert(g.size_bytes == size);
+            kvt_assert(g.shards == config.shards);
+            kvt_assert(g.segment_bytes == config.segment_bytes);
             assert_inside(&g);
             made++;
         }

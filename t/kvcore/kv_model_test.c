@@ -12,7 +12,7 @@
 #include "kv_number.h"
 
 #define KEYS 400
-#define STEPS (30000 / KVT_SLOWER)
+#define STEPS (60000 / KVT_SLOWER)
 
 typedef struct model_key {
     bool present;         /* or evicted since, where the policy may */
@@ -65,7 +65,7 @@ static size_t value_max;
 static unsigned long step;
 
 #define at_step(condition)                                                   \
-    ck_assert_msg(condition, "%s, step %lu: %s", run->name, step, #condition)
+    kvt_assert_msg(condition, "%s, step %lu: %s", run->name, step, #condition)
 
 static uint32_t below(uint32_t limit)
 {
@@ -391,7 +391,7 @@ static void do_equal(model_key_t *key, const char *name, size_t len)
 
 static void do_prefix_delete(void)
 {
-    char prefix[16];
+    char prefix[32];
     uint64_t deleted = 0;
     uint64_t expected = 0;
     size_t len = (size_t)snprintf(prefix, sizeof(prefix), "%u", 1 + below(39));
@@ -460,8 +460,8 @@ static void audit(void)
     kv_stats_t stats;
     const char *broken = kv_store_check(t.store);
 
-    ck_assert_msg(broken == NULL, "%s, step %lu: %s", run->name, step,
-                  broken);
+    kvt_assert_msg(broken == NULL, "%s, step %lu: %s", run->name, step,
+                   broken);
     for (uint32_t i = 0; i < KEYS; i++) {
         char name[64];
         size_t len = key_of(i, name);

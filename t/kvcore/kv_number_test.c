@@ -79,9 +79,9 @@ START_TEST(every_format_parses_back)
         int64_t back;
         char text[KV_NUMBER_MAX_DIGITS];
         uint32_t bytes = kv_number_format(number, text);
-        ck_assert_uint_le(bytes, KV_NUMBER_MAX_DIGITS);
-        ck_assert(kv_number_parse(text, bytes, &back));
-        ck_assert_int_eq(back, number);
+        kvt_assert(bytes <= KV_NUMBER_MAX_DIGITS);
+        kvt_assert(kv_number_parse(text, bytes, &back));
+        kvt_assert(back == number);
     }
 }
 END_TEST

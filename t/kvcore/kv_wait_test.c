@@ -138,7 +138,7 @@ static bool change_by_comparing(kv_store_t *store)
 static bool change_evict(kv_store_t *store)
 {
     for (int i = 0; i < 100000 && kvt_exists(store, "k") == KV_OK; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "other%d", i);
         if (kvt_set(store, key, "value of some length, and more") != KV_OK) {
             return false;

@@ -412,7 +412,7 @@ START_TEST(flush_empties_the_store_and_it_goes_on)
     kv_stats_t stats;
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 1500; i++) {
-            char key[16];
+            char key[32];
             snprintf(key, sizeof(key), "k%d", i);
             kvt_assert_ok(kvt_set_ttl(t.store, key, key, i % 3 * 100000));
         }
@@ -426,7 +426,7 @@ START_TEST(flush_empties_the_store_and_it_goes_on)
         /* All but the open segments is free again. */
         ck_assert_uint_ge(stats.segments_free + 2, stats.segments);
         for (int i = 0; i < 1500; i++) {
-            char key[16];
+            char key[32];
             snprintf(key, sizeof(key), "k%d", i);
             kvt_assert_missing(t.store, key);
         }
@@ -443,7 +443,7 @@ START_TEST(a_flush_of_many_shards_reaches_each)
     config.shards = 16;
     kvt_open(&many, 1u << 20, &config);
     for (int i = 0; i < 3000; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "k%d", i);
         kvt_assert_ok(kvt_set(many.store, key, "value"));
     }

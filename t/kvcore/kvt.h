@@ -51,19 +51,30 @@ kv_store_t *kvt_attach(const kvt_t *t);
 /** Audit the store, detach and unmap it. */
 void kvt_close(kvt_t *t);
 
+/** ck_assert_msg() for loops: that one writes to its parent each time. */
+#define kvt_assert_msg(condition, ...)                                       \
+    do {                                                                     \
+        if (!(condition)) {                                                  \
+            ck_abort_msg(__VA_ARGS__);                                       \
+        }                                                                    \
+    } while (0)
+
+#define kvt_assert(condition)                                                \
+    kvt_assert_msg(condition, "failed: %s", #condition)
+
 /** Fail the test unless every invariant holds. */
 #define kvt_assert_sound(store)                                              \
     do {                                                                     \
         const char *broken_ = kv_store_check(store);                         \
-        ck_assert_msg(broken_ == NULL, "broken invariant: %s", broken_);     \
+        kvt_assert_msg(broken_ == NULL, "broken invariant: %s", broken_);    \
     } while (0)
 
 #define kvt_assert_result(call, expected)                                    \
     do {                                                                     \
         kv_result_t got_ = (call);                                           \
-        ck_assert_msg(got_ == (expected), "%s: \"%s\" instead of \"%s\"",    \
-                      #call, kv_result_text(got_),                           \
-                      kv_result_text(expected));                             \
+        kvt_assert_msg(got_ == (expected), "%s: \"%s\" instead of \"%s\"",   \
+                       #call, kv_result_text(got_),                          \
+                       kv_result_text(expected));                            \
     } while (0)
 
 #define kvt_assert_ok(call) kvt_assert_result(call, KV_OK)
@@ -134,10 +145,12 @@ kv_result_t kvt_get(kv_store_t *store, const void *key, size_t key_len,
         size_t value_len_ = 0;                                               \
         kvt_assert_ok(                                                       \
             kvt_get(store, key, key_len, &value_, &value_len_));             \
-        ck_assert_uint_eq(value_len_, bytes_len);                            \
-        ck_assert_msg(value_len_ == 0 ||                                     \
-                          memcmp(value_, bytes, value_len_) == 0,            \
-                      "another value than was set");                         \
+        kvt_assert_msg(value_len_ == (bytes_len),                            \
+                       "%zu bytes instead of %zu", value_len_,               \
+                       (size_t)(bytes_len));                                 \
+        kvt_assert_msg(value_len_ == 0 ||                                    \
+                           memcmp(value_, bytes, value_len_) == 0,           \
+                       "another value than was set");                        \
         free(value_);                                                        \
     } while (0)
 
@@ -147,8 +160,9 @@ kv_result_t kvt_get(kv_store_t *store, const void *key, size_t key_len,
         size_t string_len_;                                                  \
         kvt_assert_ok(                                                       \
             kvt_get(store, key, strlen(key), &string_, &string_len_));       \
-        ck_assert_str_eq(string_, string);                                   \
-        ck_assert_uint_eq(string_len_, strlen(string));                      \
+        kvt_assert_msg(strcmp(string_, string) == 0 &&                       \
+                           string_len_ == strlen(string),                    \
+                       "\"%s\" instead of \"%s\"", string_, string);         \
         free(string_);                                                       \
     } while (0)
 
