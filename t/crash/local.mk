@@ -1,15 +1,24 @@
 # What kills, stops and single-steps processes that use a store.
 
 CRASH_NAMES = \
+	t/crash/deaths \
 	t/crash/linear \
 	t/crash/step \
 	t/crash/storm
 
 check_PROGRAMS += $(CRASH_NAMES)
 
+crash-programs: $(CRASH_NAMES)
+.PHONY: crash-programs
+
 CRASH_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/kvcore
 CRASH_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 CRASH_RIG = t/crash/rig.c t/crash/rig.h
+
+t_crash_deaths_CPPFLAGS = $(CRASH_CPPFLAGS)
+t_crash_deaths_CFLAGS = $(CRASH_CFLAGS)
+t_crash_deaths_LDADD = kvcore/libkvcore.la
+t_crash_deaths_SOURCES = $(CRASH_RIG) t/crash/deaths.c
 
 t_crash_linear_CPPFLAGS = $(CRASH_CPPFLAGS)
 t_crash_linear_CFLAGS = $(CRASH_CFLAGS)
@@ -39,6 +48,7 @@ t_crash_storm_SOURCES = $(CRASH_RIG) \
 	t/crash/storm_ops.c
 
 CRASH_TESTS = \
+	t/crash/bailout.t \
 	t/crash/linear.t \
 	t/crash/step-1.t \
 	t/crash/step-2.t \
@@ -48,4 +58,6 @@ CRASH_TESTS = \
 	t/crash/storm-roomy.t
 
 dist_check_SCRIPTS += $(CRASH_TESTS)
-TESTS += $(CRASH_TESTS)
+TESTS += $(CRASH_TESTS) t/crash/deaths
+# The long form.
+EXTRA_DIST += t/crash/torture

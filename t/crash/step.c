@@ -28,6 +28,8 @@
 #define PAGE_BYTES 4096u
 #define EVERY_STEP_UP_TO 2000u
 #define ADVANCES_MAX 5000u
+/* A kill may take so many stops of the victim, some 30 us each. */
+#define STOPS_MAX 400u
 
 typedef struct stage {
     scene_t scene;
@@ -488,6 +490,21 @@ static bool kill_at(stage_t *stage, uint32_t n)
     return why == NULL || wrong(stage, "killed", n, why);
 }
 
+/* By chance, but not where it takes long to get to (deep in a string
+ * instruction that moves a chunk byte by byte) if there are others. */
+static uint32_t some_step(const stage_t *stage, rig_random_t *random,
+                          uint32_t from, uint32_t count)
+{
+    uint32_t n = from;
+    for (int tries = 0; tries < 20; tries++) {
+        n = from + rig_below(random, count);
+        if (trace_cost(&stage->trace, n) < STOPS_MAX) {
+            break;
+        }
+    }
+    return n;
+}
+
 static bool killed(stage_t *stage, const options_t *options)
 {
     rig_random_t random = { options->seed };
@@ -500,7 +517,8 @@ static bool killed(stage_t *stage, const options_t *options)
 
     if (options->kills != 0) {
         for (uint32_t i = 0; good && i < options->kills; i++) {
-            good = kill_at(stage, from + rig_below(&random, steps - from));
+            good = kill_at(stage,
+                           some_step(stage, &random, from, steps - from));
         }
         return good;
     }
@@ -509,7 +527,8 @@ static bool killed(stage_t *stage, const options_t *options)
     }
     uint32_t left = steps - from - every;
     for (uint32_t i = 0; good && left > 0 && i < options->beyond; i++) {
-        good = kill_at(stage, from + every + rig_below(&random, left));
+        good = kill_at(stage,
+                       some_step(stage, &random, from + every, left));
     }
     return good;
 }

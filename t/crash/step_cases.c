@@ -259,7 +259,14 @@ static void only_0(scene_t *scene)
     scene_key(scene, 0);
 }
 
-/* For 1: two keys in each shard that are read, so that they are copied. */
+static void several(scene_t *scene)
+{
+    for (uint32_t i = 0; i < 8; i++) {
+        scene_key(scene, i % 2);
+    }
+}
+
+/* Two keys in each shard that are read often, so that they are copied. */
 static void only_0_and_read(scene_t *scene)
 {
     unsigned char value[400];
@@ -268,8 +275,10 @@ static void only_0_and_read(scene_t *scene)
     scene_key(scene, 0);
     scene_fill(scene, 4, 300);
     for (uint32_t i = 1; i <= 4; i++) {
-        rig_get(scene->store, scene->key[i].text, scene->key[i].bytes, value,
-                sizeof(value), &bytes);
+        for (int times = 0; times < 3; times++) {
+            rig_get(scene->store, scene->key[i].text, scene->key[i].bytes,
+                    value, sizeof(value), &bytes);
+        }
     }
 }
 
@@ -533,6 +542,50 @@ static kv_result_t scan(scene_t *scene)
     return found > 0 ? KV_OK : KV_MISSING;
 }
 
+/* In both shards, one of them large. */
+#define MANY 8u
+
+static kv_result_t set_many(scene_t *scene)
+{
+    static const size_t bytes[MANY] = { 80, 90, 100, 1200, LARGE_BYTES,
+                                        110, 0, 130 };
+    static unsigned char value[MANY][LARGE_BYTES];
+    kv_item_t item[MANY];
+    kv_result_t result = KV_OK;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        scene_value(value[i], i, bytes[i]);
+        item[i] = (kv_item_t){ .key = scene->key[i].text,
+                               .key_len = scene->key[i].bytes,
+                               .value = value[i],
+                               .value_len = bytes[i] };
+    }
+    kv_items_set(scene->store, item, MANY, HOUR_MS);
+    for (uint32_t i = 0; i < MANY; i++) {
+        result = item[i].result != KV_OK ? item[i].result : result;
+    }
+    return result;
+}
+
+static kv_result_t get_many(scene_t *scene)
+{
+    unsigned char value[200];
+    kv_item_t item[MANY];
+    kv_result_t result = KV_OK;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        item[i] = (kv_item_t){ .key = scene->key[i].text,
+                               .key_len = scene->key[i].bytes };
+    }
+    kv_items_prepare(scene->store, item, MANY);
+    for (uint32_t i = 0; i < MANY && result == KV_OK; i++) {
+        size_t bytes;
+        result = kv_item_read_short(scene->store, &item[i], value,
+                                    sizeof(value), &bytes);
+    }
+    return result;
+}
+
 static kv_result_t wait_a_moment(scene_t *scene)
 {
     uint64_t version;
@@ -689,6 +742,13 @@ const step_case_t step_cases[] = {
       .run = look, .prepare = ttl_there },
     { .name = "get of a short value",
       .run = get_short, .prepare = small_there },
+    { .name = "get of several",
+      .run = get_many, .prepare = small_there },
+    { .name = "set of several",
+      .run = set_many, .prepare = others, .measure = large_segments },
+    { .name = "set of several that evicts",
+      .run = set_many, .prepare = several, .measure = evictions,
+      .advance = add_small },
     { .name = "getdel",
       .run = take_out, .prepare = small_there },
     { .name = "getdel of a counter",

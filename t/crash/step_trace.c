@@ -131,7 +131,8 @@ static bool run_to(pid_t pid, uint64_t at)
                   address) == 0;
 }
 
-static uint32_t best_before(const trace_t *trace, uint32_t n)
+static uint32_t best_before(const trace_t *trace, uint32_t n,
+                            uint64_t *cost_at)
 {
     uint32_t best = 0;
     uint64_t best_cost = n;
@@ -142,12 +143,21 @@ static uint32_t best_before(const trace_t *trace, uint32_t n)
             best = m;
         }
     }
+    *cost_at = best_cost;
     return best;
+}
+
+uint32_t trace_cost(const trace_t *trace, uint32_t n)
+{
+    uint64_t cost;
+    best_before(trace, n, &cost);
+    return (uint32_t)cost;
 }
 
 static bool by_breaks(const trace_t *trace, pid_t pid, uint32_t n)
 {
-    uint32_t near = best_before(trace, n);
+    uint64_t cost;
+    uint32_t near = best_before(trace, n, &cost);
 
     if (!run_to(pid, trace->at[0])) {
         return false;
@@ -180,6 +190,12 @@ void trace_note(trace_t *trace, pid_t pid)
 void trace_finish(trace_t *trace)
 {
     (void)trace;
+}
+
+uint32_t trace_cost(const trace_t *trace, uint32_t n)
+{
+    (void)trace;
+    return n;
 }
 
 static bool by_breaks(const trace_t *trace, pid_t pid, uint32_t n)

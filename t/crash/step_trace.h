@@ -41,6 +41,9 @@ void trace_note(trace_t *trace, pid_t pid);
 /** The trace is whole: count. */
 void trace_finish(trace_t *trace);
 
+/** About how many stops of the victim trace_goto() takes. */
+uint32_t trace_cost(const trace_t *trace, uint32_t n);
+
 /**
  * Bring a victim that has stopped before phase 1 to its step `n`: by break
  * points to a place near it, then by steps.

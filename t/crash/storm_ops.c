@@ -628,6 +628,30 @@ static void op_take_out(player_t *player, uint32_t key)
              "getdel");
 }
 
+/* Some of the player's own keys in one call. */
+static void op_set_many(player_t *player, uint32_t unused)
+{
+    enum { MOST = 40 };
+    static unsigned char value[MOST][VALUE_MAX];
+    char name[MOST][NAME_MAX_BYTES];
+    kv_item_t item[MOST];
+    uint32_t count = 1 + rig_below(&player->random, MOST);
+    uint32_t key = rig_below(&player->random, COUNTER_AT - MOST + 1);
+
+    (void)unused;
+    for (uint32_t i = 0; i < count; i++, key++) {
+        uint64_t serial = mark_call(done(player, key)) + 1;
+        item[i] = (kv_item_t){ .key = name[i], .value = value[i] };
+        item[i].key_len = key_name(name[i], player->number, key);
+        item[i].value_len = value_make(value[i], player->number, key, serial);
+        intend(player, key, next(player, key, VALUE, LONG, serial));
+    }
+    kv_items_set(player->store, item, count, HOUR_MS);
+    for (uint32_t i = count; i-- > 0;) {
+        returned(player, --key, item[i].result, KV_OK, "set of several");
+    }
+}
+
 /* All of the player's own keys: one removal after the other. */
 static void op_delete_prefix(player_t *player, uint32_t unused)
 {
@@ -754,6 +778,7 @@ const storm_op_t storm_ops[] = {
     { "set if equal", 60, 0, COUNTER_AT, op_set_equal, 0 },
     { "delete if equal", 30, 0, COUNTER_AT, op_delete_equal, 0 },
     { "getdel", 40, 0, COUNTER_AT, op_take_out, 0 },
+    { "set of several", 6, 0, 1, op_set_many, LASTS },
     { "delete of a prefix", 2, 0, 1, op_delete_prefix, LASTS },
     { "scan", 4, 0, 1, op_scan, LASTS },
     { "wait", 20, 0, OWN_KEYS, op_wait, LASTS },
