@@ -50,6 +50,12 @@ PHP_FUNCTION(virtual)
     ZEND_PARSE_PARAMETERS_END();
     REQUEST_OR_FALSE(r)
 
+    if (ephpm_request_forked()) {
+        php_error_docref(NULL, E_WARNING,
+            "\"%s\": a process that the script has forked has no client",
+            uri);
+        RETURN_FALSE;
+    }
     sub = look_up(r, uri);
     if (sub == NULL) {
         RETURN_FALSE;

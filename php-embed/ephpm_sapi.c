@@ -38,10 +38,9 @@ static bool included_script_ended_all;
 /* ------------------------------------------------------------------ */
 /* What PHP calls                                                      */
 
-/* The request, or NULL where there is none to talk to: outside of requests,
- * and in a process that the script has forked, whose output would come a
- * second time. */
-static void *client(void)
+/* What a process that the script has forked wrote would come a second time,
+ * or in the middle of what the script writes. */
+void *ephpm_sapi_client(void)
 {
     return forked ? NULL : SG(server_context);
 }
@@ -65,7 +64,7 @@ static int sapi_activate_request(void)
 
 static size_t sapi_write(const char *data, size_t size_bytes)
 {
-    void *host = client();
+    void *host = ephpm_sapi_client();
 
     if (host != NULL && !ephpm_server->write(host, data, size_bytes)) {
         php_handle_aborted_connection();
@@ -76,7 +75,7 @@ static size_t sapi_write(const char *data, size_t size_bytes)
 
 static void sapi_flush_request(void *host)
 {
-    if (client() == NULL) {
+    if (ephpm_sapi_client() == NULL) {
         return;
     }
     sapi_send_headers();
@@ -112,7 +111,7 @@ static int sapi_change_header(sapi_header_struct *header,
                               sapi_header_op_enum op,
                               sapi_headers_struct *headers)
 {
-    void *host = client();
+    void *host = ephpm_sapi_client();
     char *colon;
     const char *value;
 
@@ -174,7 +173,7 @@ static const char *reason_of(const char *line, int status)
 
 static int sapi_send_all_headers(sapi_headers_struct *headers)
 {
-    void *host = client();
+    void *host = ephpm_sapi_client();
     int status = headers->http_response_code;
 
     if (host == NULL) {
@@ -190,7 +189,7 @@ static int sapi_send_all_headers(sapi_headers_struct *headers)
 
 static size_t sapi_read_body(char *buffer, size_t size_bytes)
 {
-    void *host = client();
+    void *host = ephpm_sapi_client();
 
     return host ? ephpm_server->read_body(host, buffer, size_bytes) : 0;
 }
@@ -403,7 +402,9 @@ bool ephpm_sapi_startup(const ephpm_server_t *server, const char *ini_path,
     php_register_internal_extensions_func = register_extensions;
     started = sapi.startup(&sapi) == SUCCESS;
     php_register_internal_extensions_func = php_register_internal_extensions;
-    if (!started) {
+    if (started) {
+        ephpm_process_watch();
+    } else {
         sapi_shutdown();
 #ifdef ZTS
         tsrm_shutdown();
@@ -556,6 +557,7 @@ void ephpm_request_end(void)
         /* The script's child must not become a second server process. */
         _exit(EG(exit_status));
     }
+    ephpm_process_restore();
     SG(server_context) = NULL;
     memset(&SG(request_info), 0, sizeof(SG(request_info)));
     ephpm_sapi_request = NULL;
@@ -567,6 +569,11 @@ void ephpm_request_end(void)
         ephpm_server->log(NULL, LOG_WARNING,
                           "cannot go back to the server's directory");
     }
+}
+
+bool ephpm_request_forked(void)
+{
+    return forked;
 }
 
 bool ephpm_request_active(void)

@@ -186,6 +186,9 @@ void ephpm_request_end(void);
 /** Is a request between begin and end? */
 bool ephpm_request_active(void);
 
+/** Is this a process that the script has forked?  It has no client. */
+bool ephpm_request_forked(void);
+
 /** The most memory the request took so far, in bytes. */
 size_t ephpm_request_memory(void);
 

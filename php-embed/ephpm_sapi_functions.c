@@ -45,19 +45,22 @@ PHP_FUNCTION(apache_response_headers)
 /* What the script writes afterwards is dropped, and does not end it. */
 PHP_FUNCTION(fastcgi_finish_request)
 {
+    void *host = ephpm_sapi_client();
+
     ZEND_PARSE_PARAMETERS_NONE();
 
-    if (SG(server_context) == NULL || ephpm_server->finish == NULL) {
+    if (host == NULL || ephpm_server->finish == NULL) {
         RETURN_FALSE;
     }
     php_output_end_all();
     php_header();
-    RETURN_BOOL(ephpm_server->finish(SG(server_context)));
+    RETURN_BOOL(ephpm_server->finish(host));
 }
 
 PHP_FUNCTION(headers_send)
 {
     zend_long status = 200;
+    void *host = ephpm_sapi_client();
 
     ZEND_PARSE_PARAMETERS_START(0, 1)
         Z_PARAM_OPTIONAL
@@ -68,13 +71,13 @@ PHP_FUNCTION(headers_send)
         zend_argument_value_error(1, "must be between 100 and 999");
         RETURN_THROWS();
     }
-    if (SG(server_context) == NULL || SG(headers_sent)) {
+    if (host == NULL || SG(headers_sent)) {
         RETURN_FALSE;
     }
     if (status < 200) {
         /* 101 would hand the connection over. */
         if (status == 101 || ephpm_server->send_interim == NULL
-            || !ephpm_server->send_interim(SG(server_context), (int)status)) {
+            || !ephpm_server->send_interim(host, (int)status)) {
             RETURN_FALSE;
         }
         RETURN_LONG(status);

@@ -11,6 +11,17 @@ extern const ephpm_server_t *ephpm_server;
 /** The request between begin and end, else NULL. */
 extern const ephpm_request_t *ephpm_sapi_request;
 
+/** The host's request, or NULL where there is nobody to talk to: outside of
+ * requests, and in a process that the script has forked. */
+void *ephpm_sapi_client(void);
+
+/** Watch the functions that change signals (ephpm_sapi_process.c), once PHP
+ * has started. */
+void ephpm_process_watch(void);
+
+/** Undo, at a request's end, what they have done. */
+void ephpm_process_restore(void);
+
 /** The functions that every host has (ephpm_sapi_functions.c). */
 extern const zend_function_entry *const ephpm_sapi_functions;
 

@@ -32,7 +32,8 @@ php_embed_libephpm_sapi_la_SOURCES = \
 	php-embed/ephpm_sapi.h \
 	php-embed/ephpm_sapi_arginfo.h \
 	php-embed/ephpm_sapi_functions.c \
-	php-embed/ephpm_sapi_private.h
+	php-embed/ephpm_sapi_private.h \
+	php-embed/ephpm_sapi_process.c
 
 phpext_LTLIBRARIES = php-embed/ephpm.la
 php_embed_ephpm_la_CPPFLAGS = $(php_embed_libephpm_ext_la_CPPFLAGS)

@@ -85,6 +85,41 @@ for my $name (sort keys %bit) {
         "SIG$name during a script is as it is without one";
 }
 
+# What a script makes of them is over at its end.
+SKIP: {
+    skip 'this PHP has no pcntl', 7
+        unless php('echo function_exists("pcntl_fork");')->{body};
+    my $now = 'preg_match_all("/^Sig(?:Blk|Ign|Cgt):.*/m", '
+        . 'file_get_contents("/proc/self/status"), $m); '
+        . 'echo json_encode($m[0]), pcntl_alarm(0);';
+    my $own = php($now)->{body};
+    is both('pcntl_signal(SIGTERM, fn () => 1); pcntl_signal(SIGUSR1, SIG_IGN); '
+        . 'pcntl_signal(SIGHUP, SIG_DFL); pcntl_signal(SIGALRM, fn () => 1);',
+        $now), $own, 'pcntl_signal() does not stay';
+    is both('pcntl_sigprocmask(SIG_BLOCK, [SIGTERM, SIGUSR1]);', $now), $own,
+        '... nor pcntl_sigprocmask()';
+    is both('pcntl_alarm(3000);', $now), $own, '... nor pcntl_alarm()';
+    is php('pcntl_async_signals(true); '
+        . 'pcntl_signal(SIGTERM, fn () => print("caught")); '
+        . 'posix_kill(getmypid(), SIGTERM); echo " and on";')->{body},
+        'caught and on', '... but until then it works';
+
+    # A process that a script forks.
+    my $fork = sub {
+        my ($code) = @_;
+        my $r = php('echo "before"; $pid = pcntl_fork(); if ($pid === 0) { '
+            . "$code exit(7); } pcntl_waitpid(\$pid, \$status); "
+            . 'echo "after", pcntl_wexitstatus($status);');
+        return "$r->{status} $r->{body}";
+    };
+    is $fork->('echo "child"; flush(); header("X-A: 1"); headers_send(103);'),
+        '200 beforeafter7', 'what a forked process writes goes nowhere';
+    is $fork->('fastcgi_finish_request(); echo "child";'), '200 beforeafter7',
+        '... nor does it end the response';
+    is $fork->('virtual("/hello.php"); virtual("/hello.txt");'),
+        '200 beforeafter7', '... nor include in it';
+}
+
 # A class that two scripts declare; the same file twice.
 is both('class Same { const X = 1; }', 'class Same { const X = 2; } echo Same::X;'),
     2, 'the same class again';
