@@ -192,7 +192,8 @@ kv_result_t kv_store_attach(void *memory, size_t size_bytes,
                             kv_store_t **store);
 
 /** Detach and free the handle, in the thread that attached it (or, for a
- * handle that came through fork(), in the child).  NULL is allowed. */
+ * handle that came through fork(), in the child).  NULL is allowed.  Not in a
+ * signal handler, as it frees memory; a process that ends need not detach. */
 void kv_store_detach(kv_store_t *store);
 
 /** The largest value in bytes that the store takes for any key: about a
