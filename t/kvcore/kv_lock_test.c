@@ -293,6 +293,7 @@ END_TEST
 
 START_TEST(a_stopped_owner_is_busy_and_goes_on_later)
 {
+    kvt_assert_ok(kvt_set(t.store, "k", "v"));
     pid_t pid = kvt_fork();
     if (pid == 0) {
         kv_store_t *store;
@@ -307,7 +308,6 @@ START_TEST(a_stopped_owner_is_busy_and_goes_on_later)
         kvt_child_end(true);
     }
     int status;
-    kvt_assert_ok(kvt_set(t.store, "k", "v"));
     kvt_wait_word(word, 1);
     ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
     ck_assert(WIFSTOPPED(status));
@@ -478,19 +478,18 @@ START_TEST(a_handler_that_interrupts_its_own_write_is_busy_at_once)
 }
 END_TEST
 
-static void detach_in_handler(int signal_number)
+static void end_in_handler(int signal_number)
 {
     (void)signal_number;
-    kv_store_detach(t.store);
     _exit(3);
 }
 
-START_TEST(a_handler_may_detach_and_end_in_the_middle_of_a_write)
+START_TEST(a_handler_may_end_the_process_in_the_middle_of_a_write)
 {
     kvt_assert_ok(kvt_set(t.store, "k", "v"));
     pid_t pid = kvt_fork();
     if (pid == 0) {
-        signal(SIGUSR1, detach_in_handler);
+        signal(SIGUSR1, end_in_handler);
         kvt_child_check(kvt_set(t.store, "k", "w") == KV_OK);
         kvt_child_check(kv_shard_lock(t.store, &t.store->shards[0]) ==
                         KV_OK);
@@ -500,6 +499,17 @@ START_TEST(a_handler_may_detach_and_end_in_the_middle_of_a_write)
     ck_assert_int_eq(kvt_wait(pid), 3);
     kvt_assert_value(t.store, "k", "w");
     kvt_assert_ok(kvt_set(t.store, "k", "x"));
+    ck_assert_uint_eq(steals(), 1);
+}
+END_TEST
+
+/* As after a longjmp out of the middle of a write. */
+START_TEST(who_detaches_while_holding_a_lock_has_left_it)
+{
+    kv_store_t *other = kvt_attach(&t);
+    kvt_assert_ok(kv_shard_lock(other, &other->shards[0]));
+    kv_store_detach(other);
+    kvt_assert_ok(kvt_set(t.store, "k", "v"));
     ck_assert_uint_eq(steals(), 1);
 }
 END_TEST
@@ -570,7 +580,8 @@ int main(void)
     tcase_add_test(tcase,
                    a_handler_that_interrupts_its_own_write_is_busy_at_once);
     tcase_add_test(tcase,
-                   a_handler_may_detach_and_end_in_the_middle_of_a_write);
+                   a_handler_may_end_the_process_in_the_middle_of_a_write);
+    tcase_add_test(tcase, who_detaches_while_holding_a_lock_has_left_it);
     tcase_add_test(tcase, handlers_and_their_thread_never_deadlock);
     return kvt_run(suite);
 }
