@@ -335,7 +335,7 @@ static void bury(stage_t *stage, uint32_t how)
 
 /* What survivors find, and that they can go on.  Every other time they go
  * on before anybody has audited: then it is a set that takes over. */
-static const char *survive(stage_t *stage, kv_store_t *store, bool settled,
+static const char *survive(stage_t *stage, kv_store_t *store, when_t when,
                            bool work_first)
 {
     static view_t now;
@@ -354,7 +354,7 @@ static const char *survive(stage_t *stage, kv_store_t *store, bool settled,
     view_take(scene, store, &now);
     key_0 = now.key[0];
     if (why == NULL && now.evictions == evictions) {
-        why = course_check(scene, &stage->course, &now, settled);
+        why = course_check(scene, &stage->course, &now, when);
     }
     if (why == NULL && !work_first) {
         why = survivor_works(scene, store);
@@ -369,7 +369,7 @@ static const char *survive(stage_t *stage, kv_store_t *store, bool settled,
         view_take(scene, store, &now);
         now.key[0] = key_0;
         if (now.evictions == evictions) {
-            why = course_check(scene, &stage->course, &now, false);
+            why = course_check(scene, &stage->course, &now, ANY_STEP);
         }
     }
     return why;
@@ -385,7 +385,8 @@ static const char *audit_copy(stage_t *stage)
         KV_OK) {
         return "the survivor cannot attach";
     }
-    const char *why = survive(stage, store, true, stage->copies % 2 == 0);
+    const char *why = survive(stage, store, STEP_AFTER_STEP,
+                              stage->copies % 2 == 0);
     kv_store_detach(store);
     return why;
 }
@@ -448,7 +449,7 @@ static bool step_by_step(stage_t *stage)
     kv_store_detach(store);
     if (why == NULL) {
         stage->course.before = stage->course.after;
-        why = course_check(&stage->scene, &stage->course, &end, false);
+        why = course_check(&stage->scene, &stage->course, &end, ANY_STEP);
     }
     return why == NULL || wrong(stage, "at the end", trace->steps, why);
 }
@@ -475,14 +476,15 @@ static bool kill_at(stage_t *stage, uint32_t n)
     }
     /* It is stopped and not dead: reading goes on. */
     view_take(&stage->scene, store, &now);
-    const char *why = course_check(&stage->scene, &stage->course, &now, false);
+    const char *why =
+        course_check(&stage->scene, &stage->course, &now, OWNER_ALIVE);
     kill(stage->victim, SIGKILL);
     while (waitid(P_PID, (id_t)stage->victim, &info, WEXITED | WNOWAIT) != 0 &&
            errno == EINTR) {
     }
     /* Nobody has waited for it yet: a zombie is dead enough. */
     if (why == NULL) {
-        why = survive(stage, store, false, stage->kills % 2 == 0);
+        why = survive(stage, store, ANY_STEP, stage->kills % 2 == 0);
     }
     kv_store_detach(store);
     rig_kill(stage->victim);
@@ -551,9 +553,8 @@ static void run_case(stage_t *stage, const step_case_t *what,
     if (!good) {
         rig_note("%s", stage->why);
     }
-    rig_note("  %u steps, %u copies, %u kills%s, %.1f s", stage->trace.steps,
-             stage->copies, stage->kills,
-             stage->astray * 10 > stage->kills ? " (many astray)" : "",
+    rig_note("  %u steps, %u copies, %u kills (%u astray), %.1f s",
+             stage->trace.steps, stage->copies, stage->kills, stage->astray,
              (double)(rig_now_ns() - begin) / 1e9);
     alarm(0);
 }

@@ -119,14 +119,18 @@ typedef struct course {
     bool changed[KEYS_MAX];
 } course_t;
 
+typedef enum when {
+    STEP_AFTER_STEP,   /* keys that have changed must not go back */
+    ANY_STEP,
+    OWNER_ALIVE        /* any step, and nobody has taken anything over */
+} when_t;
+
 /**
  * Is every key of `now` one of the two?
- *
- * @param settled  true: keys that have changed must not go back
  * @return NULL, or what is wrong
  */
 const char *course_check(const scene_t *scene, course_t *course,
-                         const view_t *now, bool settled);
+                         const view_t *now, when_t when);
 
 /** Reads and writes in every shard, with keys of the survivors' own.
  * @return NULL, or what went wrong */

@@ -4,7 +4,9 @@
  * the hypervisor: 40 us where an instruction takes none.  So the N-th
  * instruction is not reached by N steps.  The trace tells which instructions
  * shortly before it are executed for the first time (or the k-th): a break
- * point is put there, and only the rest is stepped.
+ * point is put there, and only the rest is stepped.  A string instruction,
+ * which stops after each byte it has moved, is made to move as many bytes as
+ * are wanted by way of its counter.
  */
 
 #include "step_trace.h"
@@ -72,6 +74,7 @@ void trace_let_go(pid_t pid)
 #if defined(__x86_64__)
 
 #define BREAK_BYTE 0xccu
+#define RUN_MIN 8u
 
 static uint64_t pointer(pid_t pid)
 {
@@ -86,7 +89,12 @@ void trace_note(trace_t *trace, pid_t pid)
         trace->at = realloc(trace->at, trace->room * sizeof(*trace->at));
         trace->times =
             realloc(trace->times, trace->room * sizeof(*trace->times));
-        if (trace->at == NULL || trace->times == NULL) {
+        trace->stops =
+            realloc(trace->stops, trace->room * sizeof(*trace->stops));
+        trace->run_end =
+            realloc(trace->run_end, trace->room * sizeof(*trace->run_end));
+        if (trace->at == NULL || trace->times == NULL ||
+            trace->stops == NULL || trace->run_end == NULL) {
             rig_die("out of memory");
         }
     }
@@ -106,6 +114,20 @@ void trace_finish(trace_t *trace)
         }
         place[slot].at = trace->at[i];
         trace->times[i] = place[slot].times++;
+    }
+    uint32_t stops = 0;
+    for (uint32_t i = 0; i < trace->steps;) {
+        uint32_t end = i + 1;
+        while (end < trace->steps && trace->at[end] == trace->at[i]) {
+            end++;
+        }
+        bool run = end - i >= RUN_MIN && end < trace->steps;
+        for (uint32_t j = i; j < end; j++) {
+            trace->run_end[j] = run ? end : 0;
+            trace->stops[j] = stops + (!run ? j - i : j == i ? 0 : 2);
+        }
+        stops += run ? 2 : end - i;
+        i = end;
     }
     trace->complete = true;
 }
@@ -135,9 +157,11 @@ static uint32_t best_before(const trace_t *trace, uint32_t n,
                             uint64_t *cost_at)
 {
     uint32_t best = 0;
-    uint64_t best_cost = n;
-    for (uint32_t m = n; m > 0 && n - m < best_cost; m--) {
-        uint64_t cost = (uint64_t)trace->times[m] * 2 + 1 + (n - m);
+    uint64_t best_cost = trace->stops[n];
+    for (uint32_t m = n; m > 0 && trace->stops[n] - trace->stops[m] < best_cost;
+         m--) {
+        uint64_t cost = (uint64_t)trace->times[m] * 2 + 1 +
+                        (trace->stops[n] - trace->stops[m]);
         if (cost < best_cost) {
             best_cost = cost;
             best = m;
@@ -152,6 +176,48 @@ uint32_t trace_cost(const trace_t *trace, uint32_t n)
     uint64_t cost;
     best_before(trace, n, &cost);
     return (uint32_t)cost;
+}
+
+/* Is it "rep movs" or "rep stos"? */
+static bool moves_string(pid_t pid, uint64_t at)
+{
+    long word = ptrace(PTRACE_PEEKTEXT, pid, (void *)(uintptr_t)at, NULL);
+    unsigned code = (unsigned)word & 0xffffff;
+
+    if ((code & 0xff) != 0xf3) {
+        return false;
+    }
+    code >>= 8;
+    if ((code & 0xff) == 0x48) {
+        code >>= 8;
+    }
+    code &= 0xff;
+    return code == 0xa4 || code == 0xa5 || code == 0xaa || code == 0xab;
+}
+
+/* `count` turns of the string instruction that the victim is at; behind it
+ * the victim gets to `behind`. */
+static bool move_string(pid_t pid, uint64_t count, bool all, uint64_t behind)
+{
+    struct user_regs_struct regs;
+
+    if (all) {
+        return run_to(pid, behind);
+    }
+    if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) != 0) {
+        return false;
+    }
+    uint64_t at = regs.rip;
+    uint64_t left = regs.rcx - count;
+    regs.rcx = count;
+    if (ptrace(PTRACE_SETREGS, pid, NULL, &regs) != 0 ||
+        !run_to(pid, behind) ||
+        ptrace(PTRACE_GETREGS, pid, NULL, &regs) != 0) {
+        return false;
+    }
+    regs.rip = at;
+    regs.rcx = left;
+    return ptrace(PTRACE_SETREGS, pid, NULL, &regs) == 0;
 }
 
 static bool by_breaks(const trace_t *trace, pid_t pid, uint32_t n)
@@ -171,12 +237,22 @@ static bool by_breaks(const trace_t *trace, pid_t pid, uint32_t n)
             return false;
         }
     }
-    for (uint32_t i = near; i < n; i++) {
-        if (!trace_step(pid)) {
-            return false;
+    for (uint32_t i = near; i < n;) {
+        uint32_t end = trace->run_end[i];
+        if (end != 0 && n - i > 2 && moves_string(pid, trace->at[i])) {
+            uint32_t to = n < end ? n : end;
+            if (!move_string(pid, to - i, to == end, trace->at[end])) {
+                return false;
+            }
+            i = to;
+        } else {
+            if (!trace_step(pid)) {
+                return false;
+            }
+            i++;
         }
     }
-    return true;
+    return pointer(pid) == trace->at[n];
 }
 
 #else

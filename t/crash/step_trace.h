@@ -15,6 +15,8 @@ typedef struct control {
 typedef struct trace {
     uint64_t *at;
     uint32_t *times;     /* how often it had been there before */
+    uint32_t *stops;     /* about what it takes to step there from 0 */
+    uint32_t *run_end;   /* in a run of steps at one place, its end; or 0 */
     uint32_t steps;
     uint32_t room;
     bool complete;       /* false: the machine has no such pointer here */

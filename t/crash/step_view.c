@@ -138,8 +138,9 @@ static const char *describe(const scene_t *scene, uint32_t i,
 }
 
 const char *course_check(const scene_t *scene, course_t *course,
-                         const view_t *now_view, bool settled)
+                         const view_t *now_view, when_t when)
 {
+    bool settled = when == STEP_AFTER_STEP;
     bool evicts = course->after.evictions != course->before.evictions;
 
     for (uint32_t i = 0; i < scene->keys; i++) {
@@ -150,7 +151,8 @@ const char *course_check(const scene_t *scene, course_t *course,
 
         if (changes && same(now, after)) {
             course->changed[i] = settled;
-            if (before->there && now->there &&
+            /* A live writer stamps a counter only after it has changed it. */
+            if (when != OWNER_ALIVE && before->there && now->there &&
                 (now->bytes != before->bytes || now->hash != before->hash) &&
                 now->version <= before->version) {
                 return describe(scene, i, now, "a new value, an old version");
