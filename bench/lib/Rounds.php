@@ -72,7 +72,10 @@ final class Rounds
         return $best;
     }
 
-    private static function interruptions(): int
+    /**
+     * How often the kernel has taken the processor away from this process.
+     */
+    public static function interruptions(): int
     {
         $switches = (getrusage() ?: [])['ru_nivcsw'] ?? 0;
 

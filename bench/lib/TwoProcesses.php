@@ -8,9 +8,11 @@ namespace Ephpm\Bench;
  * How much more two processes do than one, on keys of their own.
  *
  * Every round has, for each subject, short slices of time with one process and
- * with both, in turn, so that all see the same load of the machine.  The machine may have less than two whole processors to give, so
- * str_repeat(), which shares nothing, tells how much two processes can do
- * now: twice as much as one would be everything.
+ * with both, in turn, so that all see the same load of the machine.  A slice
+ * that began late for one of them, or in which the kernel took a processor
+ * away, is repeated.  Even so the machine may have less than two whole
+ * processors to give: str_repeat(), which shares nothing, tells how much two
+ * processes can do now, and twice as much as one would be everything.
  */
 final class TwoProcesses
 {
@@ -20,6 +22,9 @@ final class TwoProcesses
     private const VALUE_BYTES = 64;
     /** How long both need to get ready for a slice. */
     private const START_NS = 300_000;
+    /** What does not count as a late beginning. */
+    private const LATE_NS = 50_000;
+    private const TRIES = 10;
     /** Slices of one subject that make up a round. */
     private const PASSES = 4;
 
@@ -134,17 +139,28 @@ final class TwoProcesses
      */
     private function slices(string $mode, string $name, array $forks): array
     {
-        $start = hrtime(true) + self::START_NS;
-        foreach ($forks as $fork) {
-            $this->forks[$fork]->tell(implode(' ', [$mode, $name, $start, $start + $this->settings->sliceNs]));
-        }
-        $slices = [];
-        foreach ($forks as $fork) {
-            [$calls, $ns] = explode(' ', $this->forks[$fork]->answer()) + [1 => '0'];
-            $slices[] = new Slice((int) $calls, (int) $ns);
+        $best = [];
+        for ($try = 0; $try < self::TRIES; ++$try) {
+            $start = hrtime(true) + self::START_NS;
+            foreach ($forks as $fork) {
+                $this->forks[$fork]->tell(implode(' ', [$mode, $name, $start, $start + $this->settings->sliceNs]));
+            }
+            $slices = [];
+            $disturbed = 0;
+            foreach ($forks as $fork) {
+                $answer = array_map(intval(...), explode(' ', $this->forks[$fork]->answer())) + [0, 0, 1];
+                $slices[] = new Slice($answer[0], $answer[1]);
+                $disturbed += $answer[2];
+            }
+            if (0 === $disturbed) {
+                return $slices;
+            }
+            if ([] === $best || Slice::perSecond($slices) > Slice::perSecond($best)) {
+                $best = $slices;
+            }
         }
 
-        return $slices;
+        return $best;
     }
 
     private function forked(int $number): Fork
@@ -160,15 +176,16 @@ final class TwoProcesses
                 $ready = true;
             }
             [$mode, $name, $start, $end] = explode(' ', $command);
-            $slice = $this->run($keys, 'mixed' === $mode, $name, (int) $start, (int) $end);
-            $say("{$slice->calls} {$slice->ns}");
+            $say($this->run($keys, 'mixed' === $mode, $name, (int) $start, (int) $end));
         });
     }
 
     /**
      * @param list<string> $keys
+     *
+     * @return string calls, nanoseconds, and how often it was disturbed
      */
-    private function run(array $keys, bool $mixed, string $name, int $start, int $end): Slice
+    private function run(array $keys, bool $mixed, string $name, int $start, int $end): string
     {
         $value = self::value();
         $chunks = array_chunk($keys, self::READS);
@@ -178,9 +195,11 @@ final class TwoProcesses
                 $of = $backend;
             }
         }
+        $of?->timeGet($keys);
         while (hrtime(true) < $start) {
         }
         $calls = 0;
+        $interruptions = Rounds::interruptions();
         $began = hrtime(true);
         do {
             foreach ($chunks as $chunk) {
@@ -200,7 +219,13 @@ final class TwoProcesses
             }
         } while (hrtime(true) < $end);
 
-        return new Slice($calls, hrtime(true) - $began);
+        $ns = hrtime(true) - $began;
+        // A call that waits for another process gives the processor away.
+        $disturbed = $of instanceof PhpRedis
+            ? 0
+            : Rounds::interruptions() - $interruptions + (int) ($began > $start + self::LATE_NS);
+
+        return "$calls $ns $disturbed";
     }
 
     /** @return list<string> */

@@ -83,7 +83,7 @@ function parsed(array $arguments): array
     return [
         $quick
             ? new Settings(true, $only, $rounds ?? 9, 200_000, 300_000, 20_000)
-            : new Settings(false, $only, $rounds ?? 101, 1_000_000, 10_000_000, 500_000),
+            : new Settings(false, $only, $rounds ?? 101, 1_000_000, 2_000_000, 500_000),
         $json,
     ];
 }
