@@ -80,7 +80,7 @@ static inline uint64_t kv_hash_tag(uint64_t hash)
 static inline kv_bucket_t *kv_shard_buckets(const kv_store_t *store,
                                             uint32_t shard)
 {
-    return store->index + (uint64_t)shard * (store->buckets + store->overflow);
+    return store->index + (uint64_t)shard * store->shard_buckets;
 }
 
 static inline kv_bucket_t *kv_hash_home(const kv_store_t *store,

@@ -176,10 +176,12 @@ struct kv_store {
     _Atomic uint64_t *counts;        /* the entry's, or own_counts */
     uint32_t shard_mask;
     uint32_t buckets;
-    uint32_t overflow;
+    uint32_t shard_buckets;          /* buckets + overflow */
     uint32_t segments;
+    uint32_t segment_bytes;
     uint32_t segment_shift;          /* log2 of segment_bytes */
     uint32_t count_frequency;        /* bool: the policy wants it */
+    uint32_t overflow;
     uint64_t lock_word;              /* 0: not attached */
     unsigned char secret[KV_SECRET_BYTES];
 

@@ -163,30 +163,30 @@ again:
     return LOOK_OTHER;
 }
 
-/* The same; what is usual, the key in its own bucket or nothing of its tag
- * there, in a straight line. */
-static KV_INLINE look_t find(kv_store_t *store, uint64_t hash,
-                             const void *key, size_t key_len, found_t *found,
-                             bool touch)
+/* The same for what is usual, in a straight line: the key is the first of its
+ * tag in its own bucket, or nothing of its tag is there.  LOOK_AGAIN: unsure.
+ * `found` must not be handed on to a call, so that it stays in registers. */
+static KV_INLINE look_t find_quick(kv_store_t *store, uint64_t hash,
+                                   const void *key, size_t key_len,
+                                   found_t *found, bool touch)
 {
     kv_bucket_t *home = kv_hash_home(store, hash);
     uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
 
-    if (bits != 0) {
-        _Atomic uint64_t *slot_at = &home->slot[__builtin_ctz(bits)];
-        uint64_t slot = ld_acq(slot_at);
-        if (slot >> KV_TAG_SHIFT == kv_hash_tag(hash) && slot != 0 &&
-            look_at_slot(store, slot_at, slot, key, key_len, found) ==
-                LOOK_FOUND) {
-            if (touch) {
-                touch_slot(store, slot_at, slot);
-            }
-            return LOOK_FOUND;
-        }
-    } else if ((ld_acq(&home->tail) & 0xffff) == 0) {
-        return LOOK_OTHER;
+    if (bits == 0) {
+        return (ld_acq(&home->tail) & 0xffff) == 0 ? LOOK_OTHER : LOOK_AGAIN;
     }
-    return find_in_chain(store, hash, key, key_len, found, touch);
+    _Atomic uint64_t *slot_at = &home->slot[__builtin_ctz(bits)];
+    uint64_t slot = ld_acq(slot_at);
+    if (UNLIKELY(slot == 0) ||
+        look_at_slot(store, slot_at, slot, key, key_len, found) !=
+            LOOK_FOUND) {
+        return LOOK_AGAIN;
+    }
+    if (touch) {
+        touch_slot(store, slot_at, slot);
+    }
+    return LOOK_FOUND;
 }
 
 static inline bool bad_key(size_t key_len)
@@ -229,8 +229,9 @@ describe_kind(kv_store_t *store, const found_t *found, kv_read_t *read)
 }
 
 /* Describe the record to the caller. */
-static KV_INLINE look_t describe(kv_store_t *store, const found_t *found,
-                                 size_t key_len, kv_read_t *read)
+static KV_INLINE void describe_plain(const kv_store_t *store,
+                                     const found_t *found, size_t key_len,
+                                     kv_read_t *read)
 {
     read->version = store->epoch + found->version;
     read->generation = found->generation;
@@ -241,23 +242,27 @@ static KV_INLINE look_t describe(kv_store_t *store, const found_t *found,
     read->source = (uint64_t)(found->record - store->data) +
                    found->head_bytes + key_len;
     read->value_bytes = found->stored_bytes;
-    return LIKELY(found->flags <= KV_FLAG_DEADLINE)
+}
+
+static look_t describe(kv_store_t *store, const found_t *found, size_t key_len,
+                       kv_read_t *read)
+{
+    describe_plain(store, found, key_len, read);
+    return found->flags <= KV_FLAG_DEADLINE
                ? LOOK_FOUND : describe_kind(store, found, read);
 }
 
-kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
-                          kv_read_t *read)
+static KV_NOINLINE kv_result_t read_begin_slow(kv_store_t *store,
+                                               uint64_t hash, const void *key,
+                                               size_t key_len,
+                                               kv_read_t *read)
 {
     found_t found;
+    look_t look = find_in_chain(store, hash, key, key_len, &found, true);
 
-    if (UNLIKELY(bad_key(key_len))) {
-        return KV_BAD_KEY;
-    }
-    uint64_t hash = kv_hash(store, key, key_len);
-    look_t look = find(store, hash, key, key_len, &found, true);
-    while (LIKELY(look == LOOK_FOUND && !found.expired)) {
+    while (look == LOOK_FOUND && !found.expired) {
         look = describe(store, &found, key_len, read);
-        if (LIKELY(look == LOOK_FOUND)) {
+        if (look == LOOK_FOUND) {
             kv_count(store, KV_COUNT_HITS, 1);
             return KV_OK;
         }
@@ -269,22 +274,46 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
     return KV_MISSING;
 }
 
-static KV_INLINE kv_result_t read_short(kv_store_t *store, uint64_t hash,
-                                        const void *key, size_t key_len,
-                                        void *value, size_t room,
-                                        size_t *value_bytes)
+KV_FLATTEN kv_result_t kv_read_begin(kv_store_t *store, const void *key,
+                                     size_t key_len, kv_read_t *read)
 {
     found_t found;
-    look_t look = find(store, hash, key, key_len, &found, true);
 
-    while (LIKELY(look == LOOK_FOUND && !found.expired)) {
-        if (UNLIKELY(found.flags > KV_FLAG_DEADLINE ||
-                     found.stored_bytes > room)) {
+    if (UNLIKELY(bad_key(key_len))) {
+        return KV_BAD_KEY;
+    }
+    uint64_t hash = kv_hash(store, key, key_len);
+    look_t look = find_quick(store, hash, key, key_len, &found, true);
+    if (LIKELY(look == LOOK_FOUND) && !found.expired &&
+        found.flags <= KV_FLAG_DEADLINE) {
+        describe_plain(store, &found, key_len, read);
+        kv_count(store, KV_COUNT_HITS, 1);
+        return KV_OK;
+    }
+    if (look == LOOK_OTHER) {
+        kv_count(store, KV_COUNT_MISSES, 1);
+        return KV_MISSING;
+    }
+    return read_begin_slow(store, hash, key, key_len, read);
+}
+
+/* kv_read_short() where something is not as usual. */
+static KV_NOINLINE kv_result_t read_short_slow(kv_store_t *store,
+                                               uint64_t hash, const void *key,
+                                               size_t key_len, void *value,
+                                               size_t room,
+                                               size_t *value_bytes)
+{
+    found_t found;
+    look_t look = find_in_chain(store, hash, key, key_len, &found, true);
+
+    while (look == LOOK_FOUND && !found.expired) {
+        if (found.flags > KV_FLAG_DEADLINE || found.stored_bytes > room) {
             return KV_TOO_LARGE;
         }
         kv_copy(value, found.record + found.head_bytes + key_len,
                 found.stored_bytes);
-        if (LIKELY(still(store, found.segment, found.generation))) {
+        if (still(store, found.segment, found.generation)) {
             *value_bytes = found.stored_bytes;
             kv_count(store, KV_COUNT_HITS, 1);
             return KV_OK;
@@ -295,8 +324,76 @@ static KV_INLINE kv_result_t read_short(kv_store_t *store, uint64_t hash,
     return KV_MISSING;
 }
 
-kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
-                          void *value, size_t room, size_t *value_bytes)
+/* Steps 1 to 8 at once, in a straight line: the key is the first of its tag
+ * in its own bucket, its value is plain, short, and alive.  Nothing is
+ * allocated in between, so one look at the generation does for 5 and 8.
+ * Whatever else may be the case, read_short_slow() finds out. */
+static KV_INLINE kv_result_t read_short(kv_store_t *store, uint64_t hash,
+                                        const void *key, size_t key_len,
+                                        void *value, size_t room,
+                                        size_t *value_bytes)
+{
+    kv_bucket_t *home = kv_hash_home(store, hash);
+    uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
+
+    if (UNLIKELY(bits == 0)) {
+        if (LIKELY((ld_acq(&home->tail) & 0xffff) == 0)) {
+            kv_count(store, KV_COUNT_MISSES, 1);
+            return KV_MISSING;
+        }
+        goto slow;
+    }
+    _Atomic uint64_t *slot_at = &home->slot[__builtin_ctz(bits)];
+    uint64_t slot = ld_acq(slot_at);
+    uint64_t offset = kv_slot_offset(slot);
+    uint64_t segment = offset >> store->segment_shift;
+    if (UNLIKELY(segment >= store->segments || slot == 0)) {
+        goto slow;
+    }
+    _Atomic uint64_t *word_at = &store->words[segment];
+    uint64_t word = ld_acq(word_at);
+    if (UNLIKELY(((ld_acq(slot_at) ^ slot) & ~KV_FREQUENCY_MASK) != 0)) {
+        goto slow;
+    }
+    unsigned char *record = store->data + offset;
+    uint64_t stamp = ld_rlx(kv_record_word(record, 0));
+    uint64_t shape = ld_rlx(kv_record_word(record, 8));
+    uint64_t flags = shape >> 32;
+    uint64_t stored_bytes = (uint32_t)shape;
+    uint64_t inside = offset & (store->segment_bytes - 1);
+    if (UNLIKELY((uint16_t)stamp != key_len || flags > KV_FLAG_DEADLINE ||
+                 stored_bytes > room ||
+                 inside + 24 + key_len + stored_bytes >
+                     store->segment_bytes)) {
+        goto slow;
+    }
+    unsigned char *key_at = record + 16 + 8 * flags;
+    if (UNLIKELY(!kv_same(key, key_at, key_len))) {
+        goto slow;
+    }
+    if (flags != 0) {
+        int64_t deadline_ms = (int64_t)ld_rlx(kv_record_deadline(record));
+        if (deadline_ms != 0 && deadline_ms <= kv_now_ms()) {
+            goto slow;
+        }
+    }
+    kv_copy(value, key_at + key_len, stored_bytes);
+    kv_fence_acquire();
+    if (UNLIKELY(((ld_rlx(word_at) ^ word) & KV_GENERATION_MASK) != 0)) {
+        goto slow;
+    }
+    touch_slot(store, slot_at, slot);
+    kv_count(store, KV_COUNT_HITS, 1);
+    *value_bytes = stored_bytes;
+    return KV_OK;
+slow:
+    return read_short_slow(store, hash, key, key_len, value, room,
+                           value_bytes);
+}
+
+KV_FLATTEN kv_result_t kv_read_short(kv_store_t *store, const void *key,
+                                     size_t key_len, void *value, size_t room,
+                                     size_t *value_bytes)
 {
     if (UNLIKELY(bad_key(key_len))) {
         return KV_BAD_KEY;
@@ -336,7 +433,8 @@ kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
         /* The tail before the slots: whatever is set after the slots were
          * searched is newer than this. */
         uint64_t tail = ld_acq(&home->tail);
-        look_t look = find(store, hash, key, key_len, &found, false);
+        look_t look =
+            find_in_chain(store, hash, key, key_len, &found, false);
         if (look == LOOK_FOUND) {
             look = describe(store, &found, key_len, read);
         }
@@ -416,15 +514,31 @@ kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read, void *value)
                                     : copy_large(store, read, value);
 }
 
-kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len)
+static KV_NOINLINE kv_result_t exists_slow(kv_store_t *store, uint64_t hash,
+                                           const void *key, size_t key_len)
+{
+    found_t found;
+    return find_in_chain(store, hash, key, key_len, &found, false) ==
+                       LOOK_FOUND && !found.expired ? KV_OK : KV_MISSING;
+}
+
+KV_FLATTEN kv_result_t kv_key_exists(kv_store_t *store, const void *key,
+                                     size_t key_len)
 {
     found_t found;
 
-    if (bad_key(key_len)) {
+    if (UNLIKELY(bad_key(key_len))) {
         return KV_BAD_KEY;
     }
-    return find(store, kv_hash(store, key, key_len), key, key_len, &found,
-                false) == LOOK_FOUND && !found.expired ? KV_OK : KV_MISSING;
+    uint64_t hash = kv_hash(store, key, key_len);
+    switch (find_quick(store, hash, key, key_len, &found, false)) {
+    case LOOK_FOUND:
+        return found.expired ? KV_MISSING : KV_OK;
+    case LOOK_OTHER:
+        return KV_MISSING;
+    default:
+        return exists_slow(store, hash, key, key_len);
+    }
 }
 
 kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
@@ -435,8 +549,8 @@ kv_result_t kv_deadline_get(kv_store_t *store, const void *key,
     if (bad_key(key_len)) {
         return KV_BAD_KEY;
     }
-    if (find(store, kv_hash(store, key, key_len), key, key_len, &found,
-             false) != LOOK_FOUND || found.expired) {
+    if (find_in_chain(store, kv_hash(store, key, key_len), key, key_len,
+                      &found, false) != LOOK_FOUND || found.expired) {
         return KV_MISSING;
     }
     if (found.deadline_ms == 0) {

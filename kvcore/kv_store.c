@@ -176,6 +176,8 @@ kv_result_t kv_store_attach(void *memory, size_t size_bytes, kv_store_t **out)
     store->shard_mask = g->shards - 1;
     store->buckets = g->buckets;
     store->overflow = g->overflow;
+    store->shard_buckets = g->buckets + g->overflow;
+    store->segment_bytes = g->segment_bytes;
     store->segments = g->segments;
     store->segment_shift = (uint32_t)__builtin_ctz(g->segment_bytes);
     store->count_frequency = config.eviction == KV_ALLKEYS_LRU ||

@@ -340,9 +340,10 @@ static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
     return result;
 }
 
-kv_result_t kv_value_set(kv_store_t *store, const void *key, size_t key_len,
-                         const void *value, size_t value_len, int64_t ttl_ms,
-                         kv_set_when_t when)
+KV_FLATTEN kv_result_t kv_value_set(kv_store_t *store, const void *key,
+                                    size_t key_len, const void *value,
+                                    size_t value_len, int64_t ttl_ms,
+                                    kv_set_when_t when)
 {
     return set_value(store, key, key_len, value, value_len, ttl_ms, when, 0);
 }
@@ -675,8 +676,9 @@ static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
                    kv_shard_next_version(place.shard), key_len);
 }
 
-kv_result_t kv_counter_add(kv_store_t *store, const void *key, size_t key_len,
-                           int64_t delta, int64_t *sum)
+KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
+                                      size_t key_len, int64_t delta,
+                                      int64_t *sum)
 {
     kv_result_t result = check_key(store, key_len);
     if (result != KV_OK) {
