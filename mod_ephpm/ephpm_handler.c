@@ -431,7 +431,8 @@ static action_t action_of(const request_rec *r,
                                                            : NOT_OURS;
 }
 
-static int run_inside(request_rec *r, action_t action)
+static int run_inside(request_rec *r, const ephpm_dir_config_t *config,
+                      action_t action)
 {
     request_rec *outer = current->r;
 
@@ -439,7 +440,9 @@ static int run_inside(request_rec *r, action_t action)
     if (action == SHOW) {
         ephpm_script_show(r->filename);
     } else {
-        ephpm_script_include(r->filename);
+        ephpm_script_include(r->filename,
+                             (const ephpm_ini_t *)config->ini->elts,
+                             (size_t)config->ini->nelts);
     }
     current->r = outer;
     return OK;
@@ -580,6 +583,6 @@ int ephpm_handler(request_rec *r)
         ap_add_common_vars(r);
         ap_add_cgi_vars(r);
     }
-    return current != NULL ? run_inside(r, action)
+    return current != NULL ? run_inside(r, config, action)
                            : run_request(r, config, action);
 }

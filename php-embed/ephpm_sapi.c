@@ -500,12 +500,67 @@ void ephpm_script_show(const char *file)
     } zend_end_try();
 }
 
-bool ephpm_script_include(const char *file)
+/* A setting as it was before an included script. */
+typedef struct saved_ini {
+    zend_ini_entry *entry;
+    zend_string *value;
+    uint8_t modifiable;
+} saved_ini_t;
+
+/* What is so already is left alone: some settings warn of each change. */
+static size_t change_ini(const ephpm_ini_t *ini, size_t count,
+                         saved_ini_t *saved)
+{
+    size_t changed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        zend_ini_entry *entry = zend_hash_str_find_ptr(EG(ini_directives),
+                                                       ini[i].name,
+                                                       strlen(ini[i].name));
+
+        if (entry == NULL
+            || (entry->value != NULL
+                && strcmp(ZSTR_VAL(entry->value), ini[i].value) == 0
+                && (!ini[i].admin || entry->modifiable == PHP_INI_SYSTEM))) {
+            continue;
+        }
+        saved[changed].entry = entry;
+        saved[changed].value = entry->value ? zend_string_copy(entry->value)
+                                            : NULL;
+        saved[changed].modifiable = entry->modifiable;
+        changed++;
+        apply_ini(&ini[i]);
+    }
+    return changed;
+}
+
+static void restore_ini(saved_ini_t *saved, size_t changed)
+{
+    while (changed-- > 0) {
+        zend_ini_entry *entry = saved[changed].entry;
+
+        if (saved[changed].value == NULL) {
+            zend_restore_ini_entry(entry->name, PHP_INI_STAGE_SHUTDOWN);
+        } else {
+            zend_alter_ini_entry_ex(entry->name, saved[changed].value,
+                                    PHP_INI_SYSTEM, PHP_INI_STAGE_ACTIVATE,
+                                    true);
+            zend_string_release(saved[changed].value);
+        }
+        entry->modifiable = saved[changed].modifiable;
+    }
+}
+
+bool ephpm_script_include(const char *file, const ephpm_ini_t *ini,
+                          size_t ini_count)
 {
     zend_file_handle handle;
+    saved_ini_t *saved = safe_emalloc(ini_count + 1, sizeof(*saved), 0);
+    volatile size_t changed = 0;
     bool ended;
 
     zend_try {
+        changed = change_ini(ini, ini_count, saved);
         zend_stream_init_filename(&handle, file);
         zend_execute_scripts(ZEND_INCLUDE, NULL, 1, &handle);
         zend_destroy_file_handle(&handle);
@@ -513,6 +568,10 @@ bool ephpm_script_include(const char *file)
     /* Some versions of PHP catch the jump in zend_execute_scripts(). */
     ended = CG(unclean_shutdown);
     included_script_ended_all |= ended;
+    zend_try {
+        restore_ini(saved, changed);
+    } zend_end_try();
+    efree(saved);
     return !ended;
 }
 

@@ -165,10 +165,12 @@ void ephpm_script_show(const char *file);
 /**
  * Run a script inside the script that is running.
  *
+ * @param ini  settings for that long
  * @return false: it ended the whole request (a fatal error).  When control
  *         is back in PHP, ephpm_request_resume() ends it there.
  */
-bool ephpm_script_include(const char *file);
+bool ephpm_script_include(const char *file, const ephpm_ini_t *ini,
+                          size_t ini_count);
 
 /** End the request if ephpm_script_include() said so.  May longjmp. */
 void ephpm_request_resume(void);

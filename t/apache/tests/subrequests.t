@@ -34,6 +34,19 @@ is php('ob_start(); echo "a"; virtual("/hello.php"); echo "b";')->{body},
 is php('virtual("/source.phps");')->{body} =~ /&lt;\?php/, 1,
     'a source that is shown';
 
+is php('ini_set("highlight.comment", "own"); virtual("/ini/sub/of.php"); '
+    . 'echo "|", ini_get("highlight.comment"), ini_get("highlight.string"), '
+    . 'var_export(ini_set("highlight.string", "x") !== false, true);')->{body},
+    'from-directory,from-admin,fixed|own' . php('echo ini_get("highlight.string"), '
+    . '"true";')->{body}, 'the inner script has the settings of its folder, '
+    . 'the outer its own again';
+is php('virtual("/open/of.php"); echo "|", ini_get("open_basedir"), "|", '
+    . 'ini_get("memory_limit");')->{body}, 'restricted||'
+    . php('echo ini_get("memory_limit");')->{body}, '... open_basedir too';
+is php('echo ini_get("open_basedir"), ini_get("highlight.comment");')->{body},
+    php('echo ini_get("highlight.comment");')->{body},
+    '... and nothing of it stays';
+
 # mod_include
 is get('/ssi/page.shtml')->{body}, "<hello>\n", 'a page includes a script';
 is get('/ssi/two.shtml')->{body} =~ /^<hello><hello>$/, 1, '... twice';
