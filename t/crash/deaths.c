@@ -418,7 +418,6 @@ static void clean_up(int signal_number)
             sign->other++;
         }
     }
-    kv_store_detach(writer);
     _exit(0);
 }
 
@@ -472,6 +471,7 @@ static void amid_writes(const char *name, void (*handler)(int),
 
 int main(void)
 {
+    rig_begin();
     sign = rig_shared(sizeof(*sign));
     rig_watchdog(300, "deaths");
     zombie();

@@ -395,6 +395,7 @@ int main(int argc, char **argv)
             return 64;
         }
     }
+    rig_begin();
     rig_note("seed %" PRIu64, seed);
     test_checker();
 
@@ -434,5 +435,6 @@ int main(int argc, char **argv)
     rig_ok(good, "every key's history is linearizable");
     rig_ok(stats.evictions == 0, "nothing was evicted meanwhile");
     rig_ok(killed > 0, "some were killed amid a call");
+    free(history);
     return rig_done();
 }

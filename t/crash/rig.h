@@ -24,6 +24,17 @@
 /* ------------------------------------------------------------------ */
 /* TAP                                                                 */
 
+/* Everything is some times slower under AddressSanitizer. */
+#ifdef __SANITIZE_ADDRESS__
+#define RIG_SLOWER 5u
+#else
+#define RIG_SLOWER 1u
+#endif
+
+/** To be called first.  ThreadSanitizer sees one process only, and needs it
+ * to end in an orderly way: with it the program skips its tests and ends. */
+void rig_begin(void);
+
 /** One test point; false is remembered for rig_done(). */
 bool rig_ok(bool ok, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -518,7 +518,8 @@ static bool killed(stage_t *stage, const options_t *options)
     bool good = true;
 
     if (options->kills != 0) {
-        for (uint32_t i = 0; good && i < options->kills; i++) {
+        uint32_t kills = (options->kills + RIG_SLOWER - 1) / RIG_SLOWER;
+        for (uint32_t i = 0; good && i < kills; i++) {
             good = kill_at(stage,
                            some_step(stage, &random, from, steps - from));
         }
@@ -595,6 +596,7 @@ int main(int argc, char **argv)
             return 64;
         }
     }
+    rig_begin();
     if (!trace_allowed()) {
         rig_skip("single-stepping", "ptrace is not allowed here (a container "
                  "without CAP_SYS_PTRACE?)");

@@ -539,6 +539,7 @@ int main(int argc, char **argv)
                 "[--seed N]\n", PLAYERS_MAX);
         return 64;
     }
+    rig_begin();
     rig_note("seed %" PRIu64 ", %u players", seed, storm.players);
     storm.random.state = seed;
     uint32_t rounds = 0;
