@@ -18,8 +18,10 @@ EXTRA_DIST += \
 	php-adapter/tests/AdapterTestCase.php \
 	php-adapter/tests/Bundle/BundleTest.php \
 	php-adapter/tests/Bundle/TestKernel.php \
+	php-adapter/tests/ComputeTestCase.php \
 	php-adapter/tests/KvOpsTestCase.php \
 	php-adapter/tests/Memory/AdapterTest.php \
+	php-adapter/tests/Memory/ComputeTest.php \
 	php-adapter/tests/Memory/InMemoryKvOpsTest.php \
 	php-adapter/tests/Memory/KvOpsTest.php \
 	php-adapter/tests/Memory/NamespaceVersionTest.php \
@@ -31,6 +33,7 @@ EXTRA_DIST += \
 	php-adapter/tests/RecordingKvOps.php \
 	php-adapter/tests/RecordingLogger.php \
 	php-adapter/tests/Sapi/AdapterTest.php \
+	php-adapter/tests/Sapi/ComputeTest.php \
 	php-adapter/tests/Sapi/KvOpsTest.php \
 	php-adapter/tests/Sapi/NamespaceVersionTest.php \
 	php-adapter/tests/Sapi/Psr16Test.php \

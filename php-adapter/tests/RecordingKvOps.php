@@ -24,11 +24,20 @@ final class RecordingKvOps implements KvOpsInterface
     /** @var (\Closure(): void)|null called once, right before the next incrBy() */
     public ?\Closure $beforeIncrBy = null;
 
+    /** @var (\Closure(): void)|null called once, right after get() has found nothing */
+    public ?\Closure $afterMiss = null;
+
     public function __construct(private readonly KvOpsInterface $store) {}
 
     public function get(string $key): ?string
     {
-        return $this->store()->get($key);
+        $value = $this->store()->get($key);
+        if (null === $value && null !== $after = $this->afterMiss) {
+            $this->afterMiss = null;
+            $after();
+        }
+
+        return $value;
     }
 
     public function set(string $key, string $value, int $ttlSeconds = 0): bool
