@@ -8,6 +8,7 @@
 
 #include <sysexits.h>
 
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -220,6 +221,15 @@ extern "C" int cli_toml_read(const char *file, cli_config_t *config,
                       std::strerror(errno));
             return EX_NOINPUT;
         }
+        /* A folder opens like a file, and only its reading fails. */
+        errno = 0;
+        in.peek();
+        if (errno != 0) {
+            cli_error(error, "%s: cannot be read: %s", file,
+                      std::strerror(errno));
+            return EX_NOINPUT;
+        }
+        in.clear();
         text << in.rdbuf();
         if (in.bad() || text.bad()) {
             cli_error(error, "%s: cannot be read", file);

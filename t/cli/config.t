@@ -41,6 +41,8 @@ my @misuse = (
     [ 'another server'  => [qw(serve --server iis)],   64, qr/not iis/ ],
     [ 'no such file'    => [qw(serve --config /no/such)], 66,
         qr{/no/such: cannot be read: No such file} ],
+    [ 'a folder'        => [qw(serve --config /)], 66,
+        qr{/: cannot be read: Is a directory} ],
 );
 for my $case (@misuse) {
     my ($name, $arguments, $want, $message) = @$case;
