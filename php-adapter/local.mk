@@ -41,4 +41,5 @@ EXTRA_DIST += \
 	php-adapter/tests/Sapi/StoreTrait.php \
 	php-adapter/tests/Sapi/TooLargeTest.php \
 	php-adapter/tests/install \
+	php-adapter/tests/polyfill-deepclone.php \
 	php-adapter/tests/polyfill.php
