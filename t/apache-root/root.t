@@ -65,7 +65,7 @@ foreach (file('/proc/self/maps') as $line) {
     if (preg_match('~^([0-9a-f]+)-([0-9a-f]+) rw-s .*/dev/zero~', $line, $m)) {
         $size = hexdec($m[2]) - hexdec($m[1]);
         if ($size >= 4 << 20 && $size < 5 << 20) {
-            $c->memset(FFI::cast('void *', (int) hexdec($m[1])), 0x41, $size);
+            $c->memset($c->cast('void *', (int) hexdec($m[1])), 0x41, $size);
             echo 'scribbled';
         }
     }
