@@ -295,6 +295,59 @@ START_TEST(the_same_tag_in_one_chain_is_told_apart_by_the_key)
 }
 END_TEST
 
+/* PHP's string hash: times 33. */
+static uint64_t php_hash(const char *key, size_t key_len)
+{
+    uint64_t hash = 5381;
+    for (size_t i = 0; i < key_len; i++) {
+        hash = hash * 33 + (unsigned char)key[i];
+    }
+    return hash;
+}
+
+START_TEST(keys_that_share_phps_hash_spread_like_any_others)
+{
+    /* "Ez" and "FY" have one hash, so 20 of them in a row are 2^20 keys. */
+    enum { PAIRS = 20, KEYS = (1 << PAIRS) / KVT_SLOWER };
+    kvt_t big;
+    kv_config_t config;
+    kv_stats_t stats;
+    char key[2 * PAIRS];
+    uint64_t all_alike = 0;
+
+    kv_config_init(&config);
+    kvt_open(&big, 160u << 20, &config);
+    for (uint32_t n = 0; n < KEYS; n++) {
+        for (uint32_t i = 0; i < PAIRS; i++) {
+            memcpy(key + 2 * i, n >> i & 1 ? "FY" : "Ez", 2);
+        }
+        all_alike = n == 0 ? php_hash(key, sizeof(key)) : all_alike;
+        kvt_assert(php_hash(key, sizeof(key)) == all_alike);
+        kvt_assert_ok(kv_value_set(big.store, key, sizeof(key), &n, sizeof(n),
+                                   KV_NO_TTL, KV_SET_ALWAYS));
+    }
+    kv_store_stats(big.store, &stats);
+    ck_assert_uint_eq(stats.entries, KEYS);
+    ck_assert_uint_eq(stats.evictions, 0);
+    /* No chain is longer than chance makes it. */
+    uint32_t longest = 0;
+    for (uint32_t s = 0; s < big.store->geometry.shards; s++) {
+        kv_bucket_t *buckets = kv_shard_buckets(big.store, s);
+        for (uint32_t b = 0; b < big.store->buckets; b++) {
+            uint32_t length = 1;
+            uint64_t tail = buckets[b].tail;
+            while ((tail & 0xffff) != 0) {
+                tail = buckets[big.store->buckets + (tail & 0xffff) - 1].tail;
+                length++;
+            }
+            longest = length > longest ? length : longest;
+        }
+    }
+    ck_assert_uint_le(longest, 4);
+    kvt_close(&big);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kv_index");
@@ -314,5 +367,6 @@ int main(void)
     tcase_add_test(tcase, a_removal_is_stamped_in_the_tail_of_its_home);
     tcase_add_test(tcase,
                    the_same_tag_in_one_chain_is_told_apart_by_the_key);
+    tcase_add_test(tcase, keys_that_share_phps_hash_spread_like_any_others);
     return kvt_run(suite);
 }

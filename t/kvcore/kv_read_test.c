@@ -5,6 +5,9 @@
 
 #include "kv_index.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 #define SMALL_BYTES (96u << 10)
 
 static kvt_t t;
@@ -272,6 +275,151 @@ START_TEST(a_reader_does_not_wait_for_a_locked_shard)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ */
+/* Interrupted reads                                                   */
+
+/* A timer's signal breaks a read off between any two instructions, and its
+ * handler writes, through a handle of its own, until every segment was
+ * recycled at least once.  Under noeviction each key is there all the time:
+ * whatever the read goes on with, it must find the key, with the value of
+ * before or of after. */
+
+#define BROKEN_KEYS 24
+#define BROKEN_LARGE 2      /* of them, chains of segments */
+#define BURST_BYTES (96u << 10)
+
+static kvt_t broken;
+static kv_store_t *writer;
+static volatile sig_atomic_t bursts;
+static volatile sig_atomic_t burst_failed;
+static uint64_t rounds[BROKEN_KEYS];
+
+static size_t broken_length(int key)
+{
+    return key < BROKEN_LARGE ? 5000 : 40 + (size_t)key * 20;
+}
+
+static void write_round(int key)
+{
+    char name[8] = { 'k', (char)('a' + key) };
+    static char value[5000];
+    size_t len = broken_length(key);
+    uint64_t round = rounds[key] + 1;
+
+    kvt_fill(value, len, (uint64_t)key << 40 | round);
+    memcpy(value, &round, sizeof(round));
+    if (kv_value_set(writer, name, 2, value, len,
+                     round % 3 ? KV_NO_TTL : 100000000, KV_SET_ALWAYS) !=
+        KV_OK) {
+        burst_failed = 1;
+    }
+    rounds[key] = round;
+}
+
+static void write_a_burst(int signal_number)
+{
+    (void)signal_number;
+    for (size_t bytes = 0; bytes < BURST_BYTES;) {
+        for (int key = 0; key < BROKEN_KEYS; key++) {
+            write_round(key);
+            bytes += broken_length(key);
+        }
+    }
+    bursts = bursts + 1;
+}
+
+static void assert_of_round(int key, char *value, size_t len,
+                            uint64_t from_round)
+{
+    uint64_t round;
+    uint64_t first;
+    kvt_random_t random;
+
+    kvt_assert(len == broken_length(key));
+    memcpy(&round, value, sizeof(round));
+    kvt_assert(round >= from_round && round <= rounds[key]);
+    random.state = (uint64_t)key << 40 | round;
+    first = kvt_random(&random);
+    memcpy(value, &first, sizeof(first));
+    kvt_assert(kvt_filled(value, len, (uint64_t)key << 40 | round));
+}
+
+static void read_one(kv_store_t *store, int key, int way)
+{
+    char name[8] = { 'k', (char)('a' + key) };
+    char room[600];
+    uint64_t from_round = rounds[key];
+    int64_t ttl_ms;
+    size_t len;
+
+    switch (way) {
+    case 0: {
+        char *value;
+        kvt_assert_ok(kvt_get(store, name, 2, &value, &len));
+        assert_of_round(key, value, len, from_round);
+        free(value);
+        break;
+    }
+    case 1: {
+        kv_result_t result =
+            kv_read_short(store, name, 2, room, sizeof(room), &len);
+        if (result != KV_TOO_LARGE || key >= BROKEN_LARGE) {
+            kvt_assert_ok(result);
+            assert_of_round(key, room, len, from_round);
+        }
+        break;
+    }
+    case 2:
+        kvt_assert_ok(kv_key_exists(store, name, 2));
+        break;
+    case 3:
+        kvt_assert_ok(kv_deadline_get(store, name, 2, &ttl_ms));
+        kvt_assert(ttl_ms == -1 || ttl_ms > 1000000);
+        break;
+    default: {
+        kv_scan_t scan;
+        int found = 0;
+        kv_scan_begin(store, &scan, 0, "k", 1, UINT64_MAX);
+        while (kv_scan_key(store, &scan, &len) == KV_OK) {
+            kvt_assert(len == 2);
+            if (kv_scan_copy(store, &scan, room) == KV_OK) {
+                kvt_assert(room[0] == 'k');
+                found++;
+            }
+        }
+        kvt_assert(found == BROKEN_KEYS);
+    }
+    }
+}
+
+START_TEST(a_read_that_is_broken_off_anywhere_is_right)
+{
+    kv_config_t config = kvt_tiny(KV_NOEVICTION);
+    kvt_random_t random = { 18 };
+    struct sigaction action = { .sa_handler = write_a_burst };
+    kvt_open(&broken, 96u << 10, &config);
+    writer = kvt_attach(&broken);
+    for (int key = 0; key < BROKEN_KEYS; key++) {
+        write_round(key);
+    }
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    for (int i = 0; i < 10000 / KVT_SLOWER; i++) {
+        struct itimerval once = {
+            .it_value = { 0, 1 + (suseconds_t)kvt_below(&random, 3) }
+        };
+        sig_atomic_t before = bursts;
+        ck_assert_int_eq(setitimer(ITIMER_REAL, &once, NULL), 0);
+        for (int way = 0; bursts == before; way = (way + 1) % 40) {
+            read_one(broken.store, (int)kvt_below(&random, BROKEN_KEYS),
+                     way == 39 ? 4 : way % 4);
+        }
+    }
+    ck_assert_int_eq(burst_failed, 0);
+    kv_store_detach(writer);
+    kvt_close(&broken);
+}
+END_TEST
+
 START_TEST(scribbled_memory_is_read_without_harm)
 {
     char *saved = malloc(t.size_bytes);
@@ -339,6 +487,7 @@ int main(void)
     tcase_add_test(tcase,
                    reading_a_hot_key_writes_nothing_shared_but_own_counters);
     tcase_add_test(tcase, a_reader_does_not_wait_for_a_locked_shard);
+    tcase_add_test(tcase, a_read_that_is_broken_off_anywhere_is_right);
     tcase_add_test(tcase, scribbled_memory_is_read_without_harm);
     return kvt_run(suite);
 }
