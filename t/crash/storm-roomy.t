@@ -1,4 +1,4 @@
 #!/bin/sh
 # The kill storm, in short (./dev torture: 100,000 kills).
 exec "${EPHPM_BUILDDIR:-.}/t/crash/storm" roomy \
-    --kills 2500 --seconds 15 --calm 2
+    --kills 2500 --seconds 15 --calm 20

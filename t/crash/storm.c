@@ -2,7 +2,8 @@
  * random instants and started again, and what they wrote compared with what
  * they intended.  See storm.h for the oracle.
  *
- *   storm MODE [--kills N] [--seconds N] [--calm N] [--players N] [--seed N]
+ *   storm MODE [--kills N] [--seconds N] [--calm PERCENT] [--audit N]
+ *              [--players N] [--seed N]
  *
  *   roomy   nothing need be evicted: no key may be lost
  *   evict   keys may go at any time, but none may be torn, old or foreign;
@@ -10,9 +11,9 @@
  *   full    noeviction with too little memory: writes are refused, and still
  *           no key may be lost
  *
- * First a storm without kills for --calm seconds, whose longest call is what
- * the longest call of the storm with kills is put beside.  It ends at so many
- * kills or seconds, whichever comes first.
+ * It ends at so many kills or seconds of killing, whichever comes first; in
+ * between the players are left alone for so many percent of that time, and
+ * the longest call of these times is put beside the longest amid kills.
  */
 
 #include "storm.h"
@@ -27,6 +28,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define TURN_NS UINT64_C(3000000000)
 
 typedef struct mode {
     const char *name;
@@ -369,33 +372,67 @@ typedef struct figures {
     const char *longest_op;
 } figures_t;
 
-static figures_t take_figures(storm_t *storm)
+/* Add what the players have counted since the last time. */
+static void take_figures(storm_t *storm, figures_t *figures)
 {
-    figures_t figures = { 0, 0, "nothing" };
     for (uint32_t i = 0; i < storm->players; i++) {
         seat_t *seat = &storm->board->seat[i];
-        figures.calls += atomic_exchange(&seat->calls, 0);
+        figures->calls += atomic_exchange(&seat->calls, 0);
         uint64_t longest = atomic_exchange(&seat->longest_ns, 0);
-        if (longest > figures.longest_ns) {
-            figures.longest_ns = longest;
-            figures.longest_op =
+        if (longest > figures->longest_ns) {
+            figures->longest_ns = longest;
+            figures->longest_op =
                 storm_ops[atomic_load(&seat->longest_op)].name;
         }
     }
-    return figures;
 }
 
 typedef struct limits {
     uint64_t kills;
-    uint64_t calm_ns;
+    uint64_t calm_percent;
     uint64_t storm_ns;
     uint64_t audit_kills;
 } limits_t;
+
+/* Kill for `ns` at most. @return NULL, or what an audit has found broken */
+static const char *kill_for(storm_t *storm, const limits_t *limits,
+                            uint64_t ns)
+{
+    uint64_t end_ns = rig_now_ns() + ns;
+
+    rig_watchdog(180, "storm %s after %" PRIu64 " kills", storm->mode->name,
+                 storm->kills);
+    while (storm->lost == 0 && storm->kills < limits->kills &&
+           rig_now_ns() < end_ns) {
+        rig_sleep_us(rig_below(&storm->random, 500));
+        kill_some(storm, rig_below(&storm->random, 8) == 0
+                             ? 2 + rig_below(&storm->random, 3) : 1);
+        look_for_failures(storm);
+        if (storm->kills / limits->audit_kills > storm->audits) {
+            const char *broken = audit(storm);
+            if (broken != NULL) {
+                return broken;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void leave_alone(storm_t *storm, uint64_t ns)
+{
+    for (uint64_t end_ns = rig_now_ns() + ns; rig_now_ns() < end_ns;) {
+        rig_sleep_us(20000);
+        look_for_failures(storm);
+    }
+}
 
 static void round_of(storm_t *storm, const limits_t *limits)
 {
     const mode_t_ *mode = storm->mode;
     const char *broken = NULL;
+    figures_t wild = { 0, 0, "nothing" };
+    figures_t calm = { 0, 0, "nothing" };
+    uint64_t stormed_ns = 0;
     kv_config_t config;
     char error[200];
     kv_stats_t stats;
@@ -418,39 +455,20 @@ static void round_of(storm_t *storm, const limits_t *limits)
         start(storm, i);
     }
 
-    rig_watchdog((unsigned)(limits->calm_ns / 1000000000 + 120),
-                 "storm %s, calm", mode->name);
-    for (uint64_t end = rig_now_ns() + limits->calm_ns; rig_now_ns() < end;) {
-        rig_sleep_us(20000);
-        look_for_failures(storm);
-    }
-    figures_t calm = take_figures(storm);
-
-    uint64_t begin = rig_now_ns();
-    uint64_t next_audit = limits->audit_kills;
-    uint64_t watched = 0;
+    /* Turn by turn, so that whatever else the machine does falls on both. */
     while (broken == NULL && storm->lost == 0 &&
-           storm->kills < limits->kills &&
-           rig_now_ns() - begin < limits->storm_ns) {
-        if (storm->kills >= watched) {
-            rig_watchdog(180, "storm %s after %" PRIu64 " kills", mode->name,
-                         storm->kills);
-            watched = storm->kills + 100;
-        }
-        rig_sleep_us(rig_below(&storm->random, 500));
-        kill_some(storm, rig_below(&storm->random, 8) == 0
-                             ? 2 + rig_below(&storm->random, 3) : 1);
-        look_for_failures(storm);
-        if (storm->kills >= next_audit) {
-            next_audit = storm->kills + limits->audit_kills;
-            broken = audit(storm);
-        }
+           storm->kills < limits->kills && stormed_ns < limits->storm_ns) {
+        uint64_t begin_ns = rig_now_ns();
+        broken = kill_for(storm, limits, TURN_NS);
+        take_figures(storm, &wild);
+        uint64_t took_ns = rig_now_ns() - begin_ns;
+        stormed_ns += took_ns;
+        leave_alone(storm, took_ns / 100 * limits->calm_percent);
+        take_figures(storm, &calm);
     }
     if (broken == NULL) {
         broken = audit(storm);
     }
-    uint64_t took_ns = rig_now_ns() - begin;
-    figures_t wild = take_figures(storm);
     for (uint32_t i = 0; i < storm->players; i++) {
         rig_kill(storm->pid[i]);
     }
@@ -461,7 +479,7 @@ static void round_of(storm_t *storm, const limits_t *limits)
              mode->name, storm->option, storm->kills, storm->kills_locked,
              stats.steals, storm->lost);
     rig_note("  in %.1f s, %" PRIu64 " calls, %" PRIu64 " audits, %" PRIu64
-             " evictions, %" PRIu64 " refused", (double)took_ns / 1e9,
+             " evictions, %" PRIu64 " refused", (double)stormed_ns / 1e9,
              wild.calls, storm->audits, stats.evictions, stats.rejections);
     rig_note("  longest wait: %.1f ms (%s); without kills: %.1f ms (%s)",
              (double)wild.longest_ns / 1e6, wild.longest_op,
@@ -499,8 +517,7 @@ static uint64_t number(const char *text)
 int main(int argc, char **argv)
 {
     static storm_t storm;
-    limits_t limits = { 2000, 2u * UINT64_C(1000000000),
-                        20u * UINT64_C(1000000000), 500 };
+    limits_t limits = { 2000, 20, 20 * UINT64_C(1000000000), 500 };
     uint64_t seed = rig_now_ns();
 
     storm.players = 32;
@@ -519,8 +536,8 @@ int main(int argc, char **argv)
             } else if (strcmp(option, "--seconds") == 0) {
                 limits.storm_ns = value * 1000000000u;
             } else if (strcmp(option, "--calm") == 0) {
-                limits.calm_ns = value * 1000000000u;
-            } else if (strcmp(option, "--audit") == 0) {
+                limits.calm_percent = value;
+            } else if (strcmp(option, "--audit") == 0 && value > 0) {
                 limits.audit_kills = value;
             } else if (strcmp(option, "--players") == 0 && value > 0 &&
                        value <= PLAYERS_MAX) {
@@ -535,8 +552,8 @@ int main(int argc, char **argv)
     }
     if (storm.mode == NULL) {
         fprintf(stderr, "usage: storm roomy|evict|full [--kills N] "
-                "[--seconds N] [--calm N] [--audit N] [--players 1-%u] "
-                "[--seed N]\n", PLAYERS_MAX);
+                "[--seconds N] [--calm PERCENT] [--audit N] "
+                "[--players 1-%u] [--seed N]\n", PLAYERS_MAX);
         return 64;
     }
     rig_begin();
@@ -548,7 +565,6 @@ int main(int argc, char **argv)
     }
     limits.kills = (limits.kills + rounds - 1) / rounds;
     limits.storm_ns /= rounds;
-    limits.calm_ns /= rounds;
     for (uint32_t i = 0; i < rounds; i++) {
         storm.option = storm.mode->options[i];
         round_of(&storm, &limits);
