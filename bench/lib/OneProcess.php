@@ -182,6 +182,9 @@ final class OneProcess
             $batches[] = array_fill_keys($chunk, $this->value);
         }
         \assert([] !== $batches);
+        foreach ($this->backends as $backend) {
+            $backend->timeSetMany($batches);
+        }
         $subjects = $this->each(static fn(Backend $backend): \Closure
             => static fn(int $calls, int $round): int => $backend->timeSetMany(Keys::cycle($batches, $calls, $round)));
         $subjects['single-calls'] = static function (int $calls, int $round) use ($batches): int {

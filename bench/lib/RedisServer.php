@@ -31,8 +31,8 @@ final class RedisServer
         }
         $this->socket = "{$this->folder}/redis.sock";
         $process = proc_open([
-            ...self::endsWithItsParent(), $program, '--port', '0', '--unixsocket', $this->socket, '--save', '', '--appendonly', 'no',
-            '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
+            ...self::endsWithItsParent(), $program, '--port', '0', '--unixsocket', $this->socket,
+            '--save', '', '--appendonly', 'no', '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
         ], [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w']], $pipes);
         if (false === $process) {
             throw new BenchError("cannot start $program");

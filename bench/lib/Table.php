@@ -16,7 +16,19 @@ final class Table
      */
     public static function text(array $rows): string
     {
-        $text = \sprintf(self::FORMAT, 'case', 'ours', 'peer', 'peer\'s', 'unit', 'ratio', 'half of them', 'min..max', 'bar', 'met');
+        $text = \sprintf(
+            self::FORMAT,
+            'case',
+            'ours',
+            'peer',
+            "peer's",
+            'unit',
+            'ratio',
+            'half of them',
+            'min..max',
+            'bar',
+            'met',
+        );
         $met = 0;
         $missed = [];
         $case = '';
@@ -67,8 +79,8 @@ final class Table
         arsort($spreads);
 
         return \sprintf(
-            "\nThe load average is %.1f.  Noise: the highest ratio of a round is %.1f times the lowest in the middle of the rows that have a bar,"
-            . " and %.1f times at most (%s).\n",
+            "\nThe load average is %.1f.  Noise: the highest ratio of a round is %.1f times the lowest in the middle of"
+            . " the rows that have a bar, and %.1f times at most (%s).\n",
             (sys_getloadavg() ?: [0.0])[0],
             Statistics::median(array_values($spreads)),
             reset($spreads),
