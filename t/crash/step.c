@@ -266,6 +266,7 @@ static bool whole(stage_t *stage)
     kv_store_detach(scene->store);
     scene->store = NULL;
 
+    restore(stage); /* reading has counted */
     kv_result_t result = run_whole(stage, what);
 
     scene->store = rig_attach(&scene->made);
