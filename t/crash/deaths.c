@@ -150,7 +150,7 @@ static void zombie(void)
         }
     }
     await(&sign->holds);
-    kill(pid, SIGKILL);
+    rig_signal(pid, SIGKILL);
     waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
     rig_ok(kill(pid, 0) == 0, "a zombie still has its process id");
     went_on("killed, and not waited for");
@@ -245,7 +245,7 @@ static void stopped(void)
     rig_ok(set_in(own, 2) == KV_OK, "owner stopped: other shards go on");
     rig_ok(set_in(own, 1) == KV_BUSY, "owner stopped: its shard is busy");
     rig_ok(steals() == 0, "owner stopped: nothing is taken from it");
-    kill(pid, SIGCONT);
+    rig_signal(pid, SIGCONT);
     await(&sign->done);
     rig_ok(set_in(own, 1) == KV_OK && rig_audit(own) == NULL,
            "owner woken: its shard goes on");
@@ -443,7 +443,7 @@ static void amid_writes(const char *name, void (*handler)(int),
             rig_sleep_us(20);
         }
         rig_sleep_us(rig_below(&random, 1000));
-        kill(pid, signal_number);
+        rig_signal(pid, signal_number);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
         }
         if (!WIFEXITED(status) || WEXITSTATUS(status) != expected_status) {

@@ -204,9 +204,18 @@ pid_t rig_fork(void)
     return pid;
 }
 
+void rig_signal(pid_t pid, int signal_number)
+{
+    siginfo_t info;
+    if (pid > 0 && waitid(P_PID, (id_t)pid, &info,
+                          WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0) {
+        kill(pid, signal_number);
+    }
+}
+
 void rig_kill(pid_t pid)
 {
-    kill(pid, SIGKILL);
+    rig_signal(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
 }

@@ -93,6 +93,10 @@ void *rig_shared(size_t bytes);
 /** fork(); the child is killed when its parent dies. */
 pid_t rig_fork(void);
 
+/** kill(), if `pid` is a child that nobody has waited for yet: so it is
+ * never another's process that has come by the same number. */
+void rig_signal(pid_t pid, int signal_number);
+
 /** SIGKILL and wait. */
 void rig_kill(pid_t pid);
 

@@ -479,7 +479,7 @@ static bool kill_at(stage_t *stage, uint32_t n)
     view_take(&stage->scene, store, &now);
     const char *why =
         course_check(&stage->scene, &stage->course, &now, OWNER_ALIVE);
-    kill(stage->victim, SIGKILL);
+    rig_signal(stage->victim, SIGKILL);
     while (waitid(P_PID, (id_t)stage->victim, &info, WEXITED | WNOWAIT) != 0 &&
            errno == EINTR) {
     }

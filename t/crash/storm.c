@@ -339,13 +339,13 @@ static void kill_some(storm_t *storm, uint32_t count)
         if (stop) {
             uint64_t word =
                 atomic_load(&storm->board->seat[victim[i]].lock_word);
-            kill(storm->pid[victim[i]], SIGSTOP);
+            rig_signal(storm->pid[victim[i]], SIGSTOP);
             wait_for(storm->pid[victim[i]], WSTOPPED | WEXITED | WNOWAIT,
                      &info);
             locked = rig_locks_held(storm->watch, word) != 0;
             stop = false;
         }
-        kill(storm->pid[victim[i]], SIGKILL);
+        rig_signal(storm->pid[victim[i]], SIGKILL);
     }
     for (uint32_t i = 0; i < count; i++) {
         seat_t *seat = &storm->board->seat[victim[i]];
