@@ -212,6 +212,57 @@ START_TEST(a_key_that_moved_between_finding_and_copying_is_told)
 }
 END_TEST
 
+/* Set `count` keys "<letter><number>" of this home. */
+static void set_in_chain(const kv_bucket_t *home, char letter, int count,
+                         char key[][32])
+{
+    int set = 0;
+    for (int i = 0; set < count; i++) {
+        snprintf(key[set], 32, "%c%d", letter, i);
+        if (kv_hash_home(s, kvt_hash(s, key[set])) == home) {
+            kvt_assert_ok(kvt_set(s, key[set], "value"));
+            set++;
+        }
+    }
+}
+
+/* The step is in an overflow bucket as that one comes to a later chain: the
+ * later chain's keys have their own turn, and only that. */
+START_TEST(an_overflow_bucket_that_changes_chains_is_not_returned_twice)
+{
+    enum { IN_CHAIN = KV_BUCKET_SLOTS + 3 };
+    kv_bucket_t *buckets = kv_shard_buckets(s, 0);
+    char first[IN_CHAIN][32];
+    char later[IN_CHAIN][32];
+    int returned = 0;
+    kv_scan_t scan;
+    size_t len;
+    set_in_chain(&buckets[5], 'f', IN_CHAIN, first);
+    uint64_t link = buckets[5].tail & 0xffff;
+    ck_assert_uint_ne(link, 0);
+    kv_scan_begin(s, &scan, 0, "", 0, UINT64_MAX);
+    for (int i = 0; i < (int)KV_BUCKET_SLOTS + 1; i++) {
+        char key[32];
+        kvt_assert_ok(kv_scan_key(s, &scan, &len));
+        kvt_assert_ok(kv_scan_copy(s, &scan, key));
+        ck_assert_int_eq(key[0], 'f');
+    }
+    for (int i = KV_BUCKET_SLOTS; i < IN_CHAIN; i++) {
+        kvt_assert_ok(kvt_delete(s, first[i]));
+    }
+    ck_assert_uint_eq(buckets[5].tail & 0xffff, 0);
+    set_in_chain(&buckets[9], 'l', IN_CHAIN, later);
+    ck_assert_uint_eq(buckets[9].tail & 0xffff, link);
+    while (kv_scan_key(s, &scan, &len) == KV_OK) {
+        char key[32];
+        kvt_assert_ok(kv_scan_copy(s, &scan, key));
+        ck_assert_int_eq(key[0], 'l');
+        returned++;
+    }
+    ck_assert_int_eq(returned, IN_CHAIN);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ */
 
 START_TEST(a_prefix_is_removed_and_counted)
@@ -303,6 +354,8 @@ int main(void)
     tcase_add_test(tcase, any_cursor_is_harmless);
     tcase_add_test(tcase,
                    a_key_that_moved_between_finding_and_copying_is_told);
+    tcase_add_test(
+        tcase, an_overflow_bucket_that_changes_chains_is_not_returned_twice);
 
     tcase = kvt_case(suite, "removing by prefix");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
