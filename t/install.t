@@ -18,7 +18,7 @@ is $?, 0, 'make install' or diag $said;
 
 sub made {
     my ($name) = @_;
-    return `make -s -C '$build' -f Makefile -f - show <<'END'
+    return `make -s -C '$build' -f Makefile -f - show prefix=/usr/local <<'END'
 show: ; \@echo '\$($name)'
 END
 ` =~ s/\n\z//r;

@@ -21,5 +21,13 @@ AM_TESTS_ENVIRONMENT = \
 	LIBPHP_NEEDED='$(LIBPHP_NEEDED)'; \
 	export CC PHP_CPPFLAGS HTTPD_CPPFLAGS LIBPHP LIBPHP_NEEDED;
 
-dist_check_SCRIPTS += t/docs.t t/install.t t/layering.t t/symbols.t
-TESTS += t/docs.t t/install.t t/layering.t t/symbols.t
+# The programs among TESTS that need the store alone.  In a build with
+# sanitizers, or with LOG_COMPILER=valgrind, they are what to run:
+#   make check-store [STORE_TESTS=...]
+STORE_TESTS =
+check-store: $(STORE_TESTS)
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(STORE_TESTS)'
+.PHONY: check-store
+
+dist_check_SCRIPTS += t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t
+TESTS += t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t

@@ -2,6 +2,7 @@
 
 check_PROGRAMS += t/fuzz/scribble_test
 TESTS += t/fuzz/scribble_test
+STORE_TESTS += t/fuzz/scribble_test
 EXTRA_DIST += t/fuzz/scribble_fuzz.c t/fuzz/run
 
 t_fuzz_scribble_test_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \

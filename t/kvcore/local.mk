@@ -27,6 +27,7 @@ KVT_NAMES = \
 if HAVE_CHECK
 check_PROGRAMS += $(KVT_NAMES)
 TESTS += $(KVT_NAMES)
+STORE_TESTS += $(KVT_NAMES)
 check_LTLIBRARIES = t/kvcore/libkvt.la
 endif
 
