@@ -108,13 +108,20 @@ for my $signal ('TERM', 'INT') {
     ok $child, 'stderr is a socket: it starts';
     if ($child) {
         is get($port, '/')->{status}, 200, 'stderr is a socket: it answers';
+        my $log = '';
+        $ours->blocking(0);
+        my $logged = sub {
+            my ($line) = @_;
+            return wait_until(60, sub {
+                sysread $ours, $log, 65536, length $log;
+                return $log =~ $line;
+            });
+        };
+        ok $logged->(qr/"GET \/ HTTP\/1\.1" 200/),
+            'stderr is a socket: requests are logged' or diag $log;
+        ok $logged->(qr/resuming normal operations/),
+            'stderr is a socket: errors are logged' or diag $log;
         ok stop($child, 'TERM'), 'stderr is a socket: it ends';
-        local $/;
-        my $log = <$ours>;
-        like $log, qr/"GET \/ HTTP\/1\.1" 200/,
-            'stderr is a socket: requests are logged';
-        like $log, qr/resuming normal operations/,
-            'stderr is a socket: errors are logged';
     }
 }
 
