@@ -25,7 +25,7 @@ AM_TESTS_ENVIRONMENT = \
 # sanitizers, or with LOG_COMPILER=valgrind, they are what to run:
 #   make check-store [STORE_TESTS=...]
 STORE_TESTS =
-check-store: $(STORE_TESTS)
+check-store: $(check_PROGRAMS)
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(STORE_TESTS)'
 .PHONY: check-store
 

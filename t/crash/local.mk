@@ -48,7 +48,6 @@ t_crash_storm_SOURCES = $(CRASH_RIG) \
 	t/crash/storm_ops.c
 
 CRASH_TESTS = \
-	t/crash/bailout.t \
 	t/crash/linear.t \
 	t/crash/step-1.t \
 	t/crash/step-2.t \
@@ -57,7 +56,8 @@ CRASH_TESTS = \
 	t/crash/storm-full.t \
 	t/crash/storm-roomy.t
 
-dist_check_SCRIPTS += $(CRASH_TESTS)
-TESTS += $(CRASH_TESTS) t/crash/deaths
+dist_check_SCRIPTS += $(CRASH_TESTS) t/crash/bailout.t
+TESTS += $(CRASH_TESTS) t/crash/deaths t/crash/bailout.t
+STORE_TESTS += $(CRASH_TESTS) t/crash/deaths
 # The long form.
 EXTRA_DIST += t/crash/torture
