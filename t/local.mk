@@ -21,13 +21,25 @@ AM_TESTS_ENVIRONMENT = \
 	LIBPHP_NEEDED='$(LIBPHP_NEEDED)'; \
 	export CC PHP_CPPFLAGS HTTPD_CPPFLAGS LIBPHP LIBPHP_NEEDED;
 
-# The programs among TESTS that need the store alone.  In a build with
-# sanitizers, or with LOG_COMPILER=valgrind, they are what to run:
-#   make check-store [STORE_TESTS=...]
+# The tests that need the store alone: what to run in a build with sanitizers.
 STORE_TESTS =
 check-store: $(check_PROGRAMS)
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(STORE_TESTS)'
-.PHONY: check-store
 
-dist_check_SCRIPTS += t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t
-TESTS += t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t
+# The store's unit tests under valgrind's memcheck, which runs one thread at a
+# time and allocates by itself.  An error ends the test's process with 99.
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full
+check-valgrind: $(check_PROGRAMS)
+	$(AM_V_at)tests=; for test in $(KVT_NAMES); do \
+	  case $$test in \
+	  */kv_concurrency_test | */kv_failmalloc_test) ;; \
+	  *) tests="$$tests $$test" ;; \
+	  esac; \
+	done; \
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$$tests" \
+	  LOG_COMPILER='$(VALGRIND)'
+.PHONY: check-store check-valgrind
+
+TREE_TESTS = t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t
+dist_check_SCRIPTS += $(TREE_TESTS)
+TESTS += $(TREE_TESTS)

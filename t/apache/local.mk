@@ -29,11 +29,13 @@ EXTRA_DIST += \
 	t/apache/htdocs/ini/none/show.php \
 	t/apache/htdocs/ini/show.php \
 	t/apache/htdocs/ini/sub/.htaccess \
+	t/apache/htdocs/ini/sub/of.php \
 	t/apache/htdocs/ini/sub/show.php \
 	t/apache/htdocs/limited/echo.php \
 	t/apache/htdocs/modified/page.php \
 	t/apache/htdocs/off/page.php \
 	t/apache/htdocs/open/.htaccess \
+	t/apache/htdocs/open/of.php \
 	t/apache/htdocs/open/read.php \
 	t/apache/htdocs/open/wider/.htaccess \
 	t/apache/htdocs/open/wider/read.php \
