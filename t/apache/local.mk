@@ -62,6 +62,7 @@ EXTRA_DIST += \
 	t/apache/lib/OwnServer.pm \
 	t/apache/run \
 	t/apache/tests/bodies.t \
+	t/apache/tests/compression.t \
 	t/apache/tests/config.t \
 	t/apache/tests/errors.t \
 	t/apache/tests/handlers.t \

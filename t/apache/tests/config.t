@@ -32,6 +32,10 @@ is +(check("EphpmStore a 4M eviction=volatile-lru\nEphpmStore b 4M "
     . "eviction=noeviction\nEphpmStore c 4M eviction=allkeys-random\n"))[0], 0,
     'eviction policies';
 
+my @samples = glob "$ENV{EPHPM_SCRATCH}/../sample/*.conf";
+is +(check("Include $_\n"))[0], 0, 'conf/httpd/' . s{.*/}{}r for @samples;
+cmp_ok scalar(@samples), '>=', 3, 'samples';
+
 refused('a size below the minimum', "EphpmStore default 3M\n",
     qr/EphpmStore default: 3M is too small: a store has at least 4M/);
 for my $size ('much', '12Q', '-4M', '4.5M', '99999999999999999999M') {
