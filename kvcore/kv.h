@@ -246,19 +246,40 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
 kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read,
                          void *value);
 
+/** Values up to this are short. */
+#define KV_SHORT_VALUE_BYTES 256u
+
+/** A short value that was found. */
+typedef struct kv_short {
+    size_t bytes;          /* its length */
+    /* Private to kvcore. */
+    const void *source;
+    const void *word_at;
+    uint64_t word;
+} kv_short_t;
+
 /**
- * Find `key` and copy its value, if it is a short plain one: what
- * kv_read_begin() and kv_read_copy() do, in one call for the usual case.
+ * Find `key`, if its value is a short plain one: kv_read_begin() for the
+ * usual case.  The caller may allocate after it.
  *
- * @param value        receives the value; undefined unless KV_OK
- * @param room         bytes at `value`
- * @param value_bytes  receives the value's length
- * @return KV_OK, KV_MISSING, KV_BAD_KEY
- *         KV_TOO_LARGE  there, but it is longer than `room`, a counter or
- *                       compressed: begin with kv_read_begin()
+ * @return KV_OK         `found` is filled in
+ *         KV_MISSING, KV_BAD_KEY
+ *         KV_TOO_LARGE  there, but it is longer than KV_SHORT_VALUE_BYTES, a
+ *                       counter or compressed: kv_read_begin() can tell
+ *         KV_RETRY      the memory was reused: call again
+ * Cost: one cache line of the index, mostly, and one of the record.
  */
-kv_result_t kv_read_short(kv_store_t *store, const void *key, size_t key_len,
-                          void *value, size_t room, size_t *value_bytes);
+kv_result_t kv_short_find(kv_store_t *store, const void *key, size_t key_len,
+                          kv_short_t *found);
+
+/**
+ * Copy the value found to `value`, which has room for found->bytes.
+ *
+ * @return KV_OK
+ *         KV_RETRY  the memory was reused since; what `value` holds is
+ *                   undefined, and so was found->bytes; find it again
+ */
+kv_result_t kv_short_copy(const kv_short_t *found, void *value);
 
 /** One of several keys that are used together. */
 typedef struct kv_item {
@@ -278,9 +299,9 @@ typedef struct kv_item {
  */
 void kv_items_prepare(kv_store_t *store, kv_item_t *items, size_t count);
 
-/** kv_read_short() for an item that was prepared. */
-kv_result_t kv_item_read_short(kv_store_t *store, const kv_item_t *item,
-                               void *value, size_t room, size_t *value_bytes);
+/** kv_short_find() for an item that was prepared. */
+kv_result_t kv_item_short_find(kv_store_t *store, const kv_item_t *item,
+                               kv_short_t *found);
 
 /** @return KV_OK, KV_MISSING or KV_BAD_KEY. */
 kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len);
@@ -444,21 +465,31 @@ kv_result_t kv_key_wait(kv_store_t *store, const void *key, size_t key_len,
 /* ------------------------------------------------------------------ */
 /* Enumerating                                                         */
 
+#define KV_SCAN_TOLD 512u
+
 /** A step of an enumeration.  Plain memory; needs no release. */
 typedef struct kv_scan {
-    uint64_t cursor;       /* where the next step begins; 0: the end */
+    uint64_t cursor;       /* after KV_MISSING: where the next step begins;
+                            * 0: the end */
     /* Private to kvcore. */
-    uint64_t end;
     const void *prefix;
     size_t prefix_len;
-    uint64_t bucket;
+    uint64_t buckets;      /* to examine */
+    uint64_t at;           /* position, kv_many.c */
+    uint64_t span;         /* positions that the bucket stands for */
+    uint64_t extent;
     uint64_t chained;
     uint32_t slot;
     uint32_t depth;
-    uint64_t offset;
-    uint64_t generation;
-    uint32_t segment;
     uint32_t key_len;
+    uint32_t segment;
+    uint64_t generation;
+    uint64_t offset;
+    uint64_t hash;
+    uint64_t told_until;
+    uint32_t told;
+    uint32_t split;        /* bool: the bucket was, while it was examined */
+    uint64_t told_hash[KV_SCAN_TOLD];
 } kv_scan_t;
 
 /**

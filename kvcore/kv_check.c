@@ -282,12 +282,29 @@ static const char *check_list(audit_t *audit, uint32_t number)
     return NULL;
 }
 
+static const char *check_extent(const kv_store_t *store, uint32_t number,
+                                uint64_t *in_use)
+{
+    uint64_t extent = ld_rlx(&store->extents[number]);
+    uint64_t mask = extent & KV_EXTENT_MASK;
+    uint64_t grown = (mask + 1) * store->block_buckets;
+
+    *in_use = extent >> KV_EXTENT_MASK_BITS;
+    if (mask > store->block_mask || ((mask + 1) & mask) != 0 ||
+        *in_use > grown || (mask != 0 && *in_use <= grown / 2) ||
+        (mask == 0 && *in_use != grown)) {
+        return "I6: a shard's extent";
+    }
+    return NULL;
+}
+
 static const char *check_shard(audit_t *audit, uint32_t number)
 {
     const kv_store_t *store = audit->store;
     kv_shard_t *shard = &store->shards[number];
     kv_bucket_t *buckets = kv_shard_buckets(store, number);
     const char *broken;
+    uint64_t in_use;
 
     if (ld_rlx(&shard->noted) != 0) {
         return "I4: a noted counter without a writer";
@@ -295,7 +312,11 @@ static const char *check_shard(audit_t *audit, uint32_t number)
     audit->entries = 0;
     audit->live_bytes = 0;
     memset(audit->overflow, 0, store->overflow);
-    for (uint32_t i = 0; i < store->buckets; i++) {
+    broken = check_extent(store, number, &in_use);
+    if (broken != NULL) {
+        return broken;
+    }
+    for (uint64_t i = 0; i < in_use; i++) {
         kv_bucket_t *bucket = &buckets[i];
         for (uint32_t depth = 0; bucket != NULL; depth++) {
             if (depth == KV_CHAIN_MAX) {

@@ -59,13 +59,25 @@ static void mark_chunks(kv_store_t *store, void *record,
     }
 }
 
+/* A slot that was copied to where its bucket was split to (kv_grow.h). */
+static bool moved_away(const kv_store_t *store, uint64_t home, uint64_t extent,
+                       uint64_t slot)
+{
+    return kv_tag_bucket(store, home % store->block_buckets,
+                         slot >> KV_TAG_SHIFT, extent) != home;
+}
+
 static void derive_bucket(kv_store_t *store, kv_shard_t *shard,
-                          kv_bucket_t *bucket)
+                          uint64_t home, uint64_t extent, kv_bucket_t *bucket)
 {
     for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
         uint64_t slot = ld_rlx(&bucket->slot[i]);
         uint64_t room;
         kv_shape_t shape;
+        if (slot != 0 && moved_away(store, home, extent, slot)) {
+            st_rel(&bucket->slot[i], 0);
+            continue;
+        }
         if (!kv_slot_live(slot)) {
             continue;
         }
@@ -82,6 +94,18 @@ static void derive_bucket(kv_store_t *store, kv_shard_t *shard,
     }
 }
 
+/* What a split that was cut short has left in overflow buckets. */
+static void empty_free_overflow(kv_store_t *store, kv_bucket_t *buckets,
+                                const _Atomic uint64_t *map)
+{
+    for (uint32_t i = 0; i < store->overflow; i++) {
+        for (uint32_t j = 0; j < KV_BUCKET_SLOTS &&
+                             !(ld_rlx(&map[i / 64]) >> (i % 64) & 1); j++) {
+            st_rlx(&buckets[store->buckets + i].slot[j], 0);
+        }
+    }
+}
+
 void kv_shard_derive(kv_store_t *store, kv_shard_t *shard)
 {
     uint32_t number = kv_shard_number(store, shard);
@@ -89,6 +113,8 @@ void kv_shard_derive(kv_store_t *store, kv_shard_t *shard)
     _Atomic uint64_t *map = store->overflow_maps +
         (uint64_t)number * store->geometry.overflow_map_words;
     uint64_t newest[KV_QUEUES] = { 0, 0 };
+    uint64_t extent = ld_rlx(&store->extents[number]);
+    uint64_t in_use = extent >> KV_EXTENT_MASK_BITS;
 
     stamp_noted(store, shard);
 
@@ -117,11 +143,11 @@ void kv_shard_derive(kv_store_t *store, kv_shard_t *shard)
         }
     }
 
-    for (uint32_t i = 0; i < store->buckets; i++) {
+    for (uint64_t i = 0; i < in_use && i < store->buckets; i++) {
         kv_bucket_t *bucket = &buckets[i];
         for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
              depth++) {
-            derive_bucket(store, shard, bucket);
+            derive_bucket(store, shard, i, extent, bucket);
             bucket = kv_bucket_next(store, buckets, ld_rlx(&bucket->tail));
             if (bucket != NULL) {
                 uint32_t at = (uint32_t)(bucket - buckets) - store->buckets;
@@ -132,6 +158,8 @@ void kv_shard_derive(kv_store_t *store, kv_shard_t *shard)
             }
         }
     }
+
+    empty_free_overflow(store, buckets, map);
 
     for (uint32_t i = 0; i < store->segments; i++) {
         if (!owned(store, shard, i)) {

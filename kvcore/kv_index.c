@@ -11,7 +11,7 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
 {
     uint32_t number = kv_hash_shard(store, hash);
     kv_bucket_t *buckets = kv_shard_buckets(store, number);
-    kv_bucket_t *bucket = buckets + kv_hash_bucket(store, hash);
+    kv_bucket_t *bucket = kv_hash_home(store, hash);
 
     place->shard = &store->shards[number];
     place->home = bucket;
@@ -51,8 +51,7 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
     }
 }
 
-/* Take a free overflow bucket; 0: none is left. */
-static uint32_t overflow_claim(kv_store_t *store, kv_shard_t *shard)
+uint32_t kv_overflow_claim(kv_store_t *store, kv_shard_t *shard)
 {
     uint32_t words = store->geometry.overflow_map_words;
     _Atomic uint64_t *map = store->overflow_maps +
@@ -118,7 +117,7 @@ _Atomic uint64_t *kv_chain_free_slot(kv_store_t *store, kv_shard_t *shard,
             if (depth + 1 == KV_CHAIN_MAX) {
                 return NULL;
             }
-            uint32_t link = overflow_claim(store, shard);
+            uint32_t link = kv_overflow_claim(store, shard);
             if (link == 0) {
                 return NULL;
             }
@@ -196,7 +195,7 @@ _Atomic uint64_t *kv_chain_slot_of(kv_store_t *store, uint64_t hash,
 {
     kv_bucket_t *buckets =
         kv_shard_buckets(store, kv_hash_shard(store, hash));
-    kv_bucket_t *bucket = buckets + kv_hash_bucket(store, hash);
+    kv_bucket_t *bucket = kv_hash_home(store, hash);
 
     for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
          depth++) {

@@ -7,10 +7,11 @@
  *   ghost: {tag : 22, 0 : 2, 1 : 1, when it was evicted : 39}, or 0
  *   tail:  {version of the last removal : 48, overflow bucket + 1 : 16}
  *
- * The index has its final size from the start; nothing is ever rehashed.  An
- * offset is never 0, as a segment begins with its head.  The hash is XXH3
- * with the store's secret: low bits choose the shard, middle bits the bucket,
- * the top bits are the tag.
+ * The memory of the whole index is set aside from the start; a shard uses
+ * more and more of it as its keys grow in number (kv_grow.h).  An offset is
+ * never 0, as a segment begins with its head.  The hash is XXH3 with the
+ * store's secret: its lowest bits choose the shard, those below bit 32 the
+ * bucket within a block, the top ones are the tag, whose lowest bits choose the block.
  *
  * A ghost is what is left of a key that was evicted soon after it was set
  * (kv_evict.c).  It counts as free: whoever needs a slot takes the oldest
@@ -18,15 +19,18 @@
  * leads outside of the segments.
  *
  * I1  A live key is in exactly one slot, and stays in that slot as long as
- *     it lives: an update stores another offset into it.
+ *     it lives and its bucket is not split: an update stores another offset
+ *     into it.
  * I2  A slot that is neither 0 nor a ghost points to a record that begins
- * before its segment's write_off, in a log segment of the bucket's shard, whose
- * key has the slot's tag, bucket and shard. I3  An overflow bucket belongs to
- * one chain at most.  It leaves a chain only as its last and when it has no
- * live key: a reader that is in it misses nothing.  The overflow map has its
- * bit exactly then. I4  A tail's version is no older than any removal from its
- * chain: it is stored before the slot is cleared. I5  The shard's entries and
- * live_bytes are those of its slots.
+ *     before its segment's write_off, in a log segment of the bucket's shard,
+ *     whose key has the slot's tag, bucket and shard.
+ * I3  An overflow bucket belongs to one chain at most.  It leaves a chain only
+ *     as its last and when it has no live key: a reader that is in it misses
+ *     nothing.  The overflow map has its bit exactly then.
+ * I4  A tail's version is no older than any removal from its chain: it is
+ *     stored before the slot is cleared.
+ * I5  The shard's entries and live_bytes are those of its slots.
+ * I6  A shard's extent is one that kv_grow.h describes.
  */
 
 #ifndef KV_INDEX_H
@@ -60,15 +64,22 @@ static inline uint64_t kv_hash(const kv_store_t *store, const void *key,
                                   KV_SECRET_BYTES);
 }
 
+/* The same for keys up to so long: without the registers and the stack that
+ * the hashes of longer ones take. */
+#define KV_HASH_SHORT_BYTES 16u
+
+static KV_INLINE uint64_t kv_hash_short(const kv_store_t *store,
+                                        const void *key, size_t key_len)
+{
+    if (key_len > KV_HASH_SHORT_BYTES) {
+        __builtin_unreachable();
+    }
+    return kv_hash(store, key, key_len);
+}
+
 static inline uint32_t kv_hash_shard(const kv_store_t *store, uint64_t hash)
 {
     return (uint32_t)hash & store->shard_mask;
-}
-
-/* Multiply and shift: no division, any number of buckets. */
-static inline uint32_t kv_hash_bucket(const kv_store_t *store, uint64_t hash)
-{
-    return (uint32_t)(((hash >> 8 & UINT32_MAX) * store->buckets) >> 32);
 }
 
 static inline uint64_t kv_hash_tag(uint64_t hash)
@@ -76,18 +87,84 @@ static inline uint64_t kv_hash_tag(uint64_t hash)
     return hash >> KV_TAG_SHIFT;
 }
 
+/* How far a shard's index has grown: {buckets in use : 48, mask : 16}. */
+#define KV_EXTENT_MASK_BITS 16u
+#define KV_EXTENT_MASK UINT64_C(0xffff)
+
+static_assert(KV_DOUBLINGS_MAX < KV_EXTENT_MASK_BITS, "an extent's mask fits");
+static_assert(KV_DOUBLINGS_MAX <= 64 - KV_TAG_SHIFT - 10,
+              "the blocks leave a bucket's tags bits to differ in");
+
+static inline uint64_t kv_extent(uint64_t buckets, uint64_t mask)
+{
+    return buckets << KV_EXTENT_MASK_BITS | mask;
+}
+
+static inline _Atomic uint64_t *kv_hash_extent(const kv_store_t *store,
+                                               uint64_t hash)
+{
+    return &store->extents[kv_hash_shard(store, hash)];
+}
+
+/* The bucket within a block. Multiply and shift: no division, any number. */
+static inline uint64_t kv_hash_low(const kv_store_t *store, uint64_t hash)
+{
+    return ((uint64_t)(uint32_t)hash * store->block_buckets) >> 32;
+}
+
+/* The bucket of its shard, which has grown to `extent`; inside the index
+ * whatever `extent` is. */
+static inline uint64_t kv_tag_bucket(const kv_store_t *store, uint64_t low,
+                                     uint64_t tag, uint64_t extent)
+{
+    uint64_t mask = extent & store->block_mask;
+    uint64_t bucket = low + (tag & mask) * store->block_buckets;
+    uint64_t unsplit = low + (tag & mask >> 1) * store->block_buckets;
+
+    return bucket < extent >> KV_EXTENT_MASK_BITS ? bucket : unsplit;
+}
+
 /** Buckets of a shard: the main ones, then the overflow buckets. */
 static inline kv_bucket_t *kv_shard_buckets(const kv_store_t *store,
                                             uint32_t shard)
 {
-    return store->index + (uint64_t)shard * store->shard_buckets;
+    return store->shard_index[shard];
 }
 
+static inline kv_bucket_t *kv_home(const kv_store_t *store, uint64_t hash,
+                                   uint64_t extent)
+{
+    return kv_shard_buckets(store, kv_hash_shard(store, hash)) +
+           kv_tag_bucket(store, kv_hash_low(store, hash), kv_hash_tag(hash),
+                         extent);
+}
+
+/** The key's home as it is now; the shard's lock is held, or it is a hint. */
 static inline kv_bucket_t *kv_hash_home(const kv_store_t *store,
                                         uint64_t hash)
 {
-    return kv_shard_buckets(store, kv_hash_shard(store, hash)) +
-           kv_hash_bucket(store, hash);
+    return kv_home(store, hash, ld_rlx(kv_hash_extent(store, hash)));
+}
+
+static inline bool kv_extent_changed(const kv_store_t *store, uint64_t hash,
+                                     uint64_t extent)
+{
+    kv_fence_acquire();
+    return ld_rlx(kv_hash_extent(store, hash)) != extent;
+}
+
+/**
+ * Has a key's home moved since its shard's extent was `extent`?  A reader who
+ * did not find a key asks; where it did find it, it does not matter
+ * (kv_grow.h).
+ */
+static inline bool kv_home_moved(const kv_store_t *store, uint64_t hash,
+                                 uint64_t extent)
+{
+    kv_fence_acquire();
+    uint64_t now = ld_rlx(kv_hash_extent(store, hash));
+    return UNLIKELY(now != extent) &&
+           kv_home(store, hash, now) != kv_home(store, hash, extent);
 }
 
 /** The bucket behind `bucket` in its chain, or NULL. */
@@ -192,10 +269,37 @@ void kv_place_find(kv_store_t *store, uint64_t hash, const void *key,
                    size_t key_len, kv_place_t *place);
 
 /**
- * The same, in line for what is usual: the key is in its own bucket, or
- * nothing of its tag is there.
+ * Is the key in this slot?  Fills in the place but for its home, shard, tag
+ * and ghost.
  *
  * @param now_ms  the time, if the caller knows it already; else 0
+ */
+static KV_INLINE bool kv_place_look(kv_store_t *store, _Atomic uint64_t *slot,
+                                    const void *key, size_t key_len,
+                                    int64_t now_ms, kv_place_t *place)
+{
+    uint64_t slot_value = ld_rlx(slot);
+    uint64_t room;
+    unsigned char *record = kv_slot_record(store, slot_value, &room);
+
+    if (UNLIKELY(record == NULL || !kv_slot_live(slot_value) ||
+                 !kv_record_shape(record, room, &place->shape) ||
+                 place->shape.key_len != key_len ||
+                 !kv_same(key, record + place->shape.head_bytes, key_len))) {
+        return false;
+    }
+    int64_t deadline_ms = kv_record_deadline_ms(record, place->shape.flags);
+    place->expired = deadline_ms != 0 &&
+                     deadline_ms <= (now_ms != 0 ? now_ms : kv_now_ms());
+    place->slot = slot;
+    place->slot_value = slot_value;
+    place->record = record;
+    return true;
+}
+
+/**
+ * kv_place_find() in line for what is usual: the key is in its own bucket, or
+ * nothing of its tag is there.
  */
 static KV_INLINE void kv_place_find_quick(kv_store_t *store, uint64_t hash,
                                           const void *key, size_t key_len,
@@ -203,7 +307,6 @@ static KV_INLINE void kv_place_find_quick(kv_store_t *store, uint64_t hash,
 {
     kv_bucket_t *home = kv_hash_home(store, hash);
     uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
-    uint64_t room;
 
     place->shard = &store->shards[kv_hash_shard(store, hash)];
     place->home = home;
@@ -211,21 +314,8 @@ static KV_INLINE void kv_place_find_quick(kv_store_t *store, uint64_t hash,
     place->expired = false;
     place->ghost = NULL;
     if (bits != 0) {
-        _Atomic uint64_t *slot = &home->slot[__builtin_ctz(bits)];
-        uint64_t slot_value = ld_rlx(slot);
-        unsigned char *record = kv_slot_record(store, slot_value, &room);
-        if (LIKELY(record != NULL && kv_slot_live(slot_value)) &&
-            kv_record_shape(record, room, &place->shape) &&
-            place->shape.key_len == key_len &&
-            kv_same(key, record + place->shape.head_bytes, key_len)) {
-            int64_t deadline_ms =
-                kv_record_deadline_ms(record, place->shape.flags);
-            place->expired =
-                deadline_ms != 0 &&
-                deadline_ms <= (now_ms != 0 ? now_ms : kv_now_ms());
-            place->slot = slot;
-            place->slot_value = slot_value;
-            place->record = record;
+        if (LIKELY(kv_place_look(store, &home->slot[__builtin_ctz(bits)], key,
+                                 key_len, now_ms, place))) {
             return;
         }
     } else if ((ld_rlx(&home->tail) & 0xffff) == 0) {
@@ -234,6 +324,12 @@ static KV_INLINE void kv_place_find_quick(kv_store_t *store, uint64_t hash,
     }
     kv_place_find(store, hash, key, key_len, place);
 }
+
+/**
+ * Take a free overflow bucket.
+ * @return its number + 1; 0: none is left
+ */
+uint32_t kv_overflow_claim(kv_store_t *store, kv_shard_t *shard);
 
 /**
  * A free slot in the chain of `home`: an empty one, else the oldest ghost's,

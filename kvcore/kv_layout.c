@@ -50,6 +50,8 @@ static uint64_t lay_out(kv_geometry_t *g, uint64_t segments)
     at = align_line(at + segments * sizeof(kv_segment_t));
     g->overflow_maps_at = at;
     at = align_line(at + (uint64_t)g->shards * g->overflow_map_words * 8);
+    g->extents_at = at;
+    at = align_line(at + (uint64_t)g->shards * 8);
     g->index_at = at;
     at += (uint64_t)g->shards * (g->buckets + g->overflow) *
           sizeof(kv_bucket_t);
@@ -79,6 +81,12 @@ kv_result_t kv_geometry_make(uint64_t size_bytes, const kv_config_t *config,
     }
     uint64_t buckets = size_bytes / KV_BYTES_PER_SLOT / KV_BUCKET_SLOTS /
                        g->shards + 1;
+    while (g->doublings < KV_DOUBLINGS_MAX &&
+           buckets >> (g->doublings + 1) >= KV_BLOCK_BUCKETS_MIN) {
+        g->doublings++;
+    }
+    uint64_t half = (UINT64_C(1) << g->doublings) / 2;
+    buckets = (buckets + half) >> g->doublings << g->doublings;
     uint64_t overflow = buckets / KV_BUCKETS_PER_OVERFLOW + 1;
     g->buckets = (uint32_t)buckets;
     g->overflow =
@@ -109,7 +117,7 @@ uint64_t kv_layout_hash(void)
         sizeof(kv_segment_t), sizeof(pthread_mutex_t),
         offsetof(kv_thread_t, counts), KV_BUCKET_SLOTS,
         KV_SEGMENT_HEAD_BYTES, KV_BYTES_PER_SLOT, KV_BUCKETS_PER_OVERFLOW,
-        KV_COUNTS, KV_QUEUES,
+        KV_BLOCK_BUCKETS_MIN, KV_DOUBLINGS_MAX, KV_COUNTS, KV_QUEUES,
     };
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a, 64 bits */
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

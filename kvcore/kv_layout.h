@@ -6,7 +6,7 @@
  *   |        | (life   | (locks)| (pool)   | (state, | book-     |
  *   |        | mutexes)|        |          | gener.) | keeping   |
  *   +--------+---------+--------+----------+---------+-----------+
- *   | overflow maps | index: shard 0 | shard 1 | ...             |
+ *   | overflow maps | extents | index: shard 0 | shard 1 | ...   |
  *   +------------------------------------------------------------+
  *   | segment 0 | segment 1 | ...                                |
  *   +------------------------------------------------------------+
@@ -30,7 +30,7 @@
 #include <pthread.h>
 
 #define KV_MAGIC UINT64_C(0x31766b6d70687065) /* "ephpmkv1" */
-#define KV_LAYOUT_VERSION 1u
+#define KV_LAYOUT_VERSION 2u
 #define KV_LINE_BYTES 64u
 #define KV_SECRET_BYTES 192u
 #define KV_BUCKET_SLOTS 7u
@@ -41,7 +41,11 @@
 /* One index slot for each so many bytes of memory. */
 #define KV_BYTES_PER_SLOT 72u
 /* One overflow bucket for each so many buckets. */
-#define KV_BUCKETS_PER_OVERFLOW 8u
+#define KV_BUCKETS_PER_OVERFLOW 5u
+/* A shard's index begins with at least so many buckets, one block of them,
+ * and doubles at most so often (kv_grow.h). */
+#define KV_BLOCK_BUCKETS_MIN 8u
+#define KV_DOUBLINGS_MAX 12u
 /* The part of a segment before its first record: a chunk's link. */
 #define KV_SEGMENT_HEAD_BYTES 16u
 
@@ -54,18 +58,19 @@ typedef struct kv_geometry {
     uint64_t words_at;
     uint64_t segments_at;
     uint64_t overflow_maps_at;
+    uint64_t extents_at;
     uint64_t index_at;
     uint64_t data_at;
     uint32_t threads;          /* entries in the table of threads */
     uint32_t shards;
     uint32_t segments;
     uint32_t segment_bytes;
-    uint32_t buckets;          /* of each shard, without overflow */
+    uint32_t buckets;          /* of each shard, fully grown; no overflow */
+    uint32_t doublings;        /* until it has all of them */
     uint32_t overflow;         /* overflow buckets of each shard */
     uint32_t free_map_words;
     uint32_t overflow_map_words; /* of each shard */
     uint32_t reserve;          /* free segments kept for copying forward */
-    uint32_t padding;
 } kv_geometry_t;
 
 /* A lock word: 0, or {entry + 1 : 16, incarnation : 48} of its owner. */
@@ -167,23 +172,40 @@ typedef struct kv_counts {
     _Atomic uint64_t counts[KV_COUNTS];
 } kv_counts_t;
 
+/* Where a key was met (kv_memo.h).  Belongs to a handle. */
+#define KV_MEMO_BITS 6u
+typedef struct kv_memo {
+    _Alignas(KV_LINE_BYTES) uint64_t first;
+    uint64_t last;
+    uint64_t key_len;            /* 0: nothing is noted here */
+    uint64_t hash;
+    _Atomic uint64_t *slot;
+    uint64_t extent;
+} kv_memo_t;
+
 /* The handle. */
 struct kv_store {
     /* What a read needs. */
     unsigned char *data;
-    kv_bucket_t *index;
     _Atomic uint64_t *words;
     _Atomic uint64_t *counts;        /* the entry's, or own_counts */
+    _Atomic uint64_t *extents;
+    const unsigned char *data_end;
+    uint64_t last_unit;              /* slots' offsets are up to this */
     uint32_t shard_mask;
+    uint32_t block_buckets;
+    uint32_t block_mask;             /* blocks of the grown index - 1 */
     uint32_t buckets;
-    uint32_t shard_buckets;          /* buckets + overflow */
     uint32_t segments;
     uint32_t segment_bytes;
     uint32_t segment_shift;          /* log2 of segment_bytes */
+    uint32_t unit_shift;             /* of a segment's units of 8 bytes */
     uint32_t count_frequency;        /* bool: the policy wants it */
     uint32_t overflow;
     uint64_t lock_word;              /* 0: not attached */
     unsigned char secret[KV_SECRET_BYTES];
+    kv_bucket_t *shard_index[KV_SHARDS_MAX];
+    kv_memo_t memo[1u << KV_MEMO_BITS];
 
     kv_header_t *header;
     kv_thread_t *threads;

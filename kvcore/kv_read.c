@@ -29,13 +29,16 @@
  * (I1), an overflow bucket with keys does not change chains (I3), and a key
  * comparison that fails counts only if the generation still holds.
  *
- * Progress: a reader starts over only if a writer recycled a segment or
- * stored the slot meanwhile, so a stopped writer stops no reader.
+ * Nor is one missed while the index grows: kv_grow.h.
+ *
+ * Progress: a reader starts over only if a writer recycled a segment, stored
+ * the slot or split the bucket meanwhile, so a stopped writer stops no reader.
  */
 
 #include "kv_clock.h"
 #include "kv_index.h"
 #include "kv_large.h"
+#include "kv_memo.h"
 #include "kv_number.h"
 #include "kv_compress.h"
 #include "kv_read.h"
@@ -50,6 +53,9 @@ typedef struct found {
     uint32_t head_bytes;
     int64_t deadline_ms;   /* 0: none */
     bool expired;
+    /* By find_quick() only: */
+    _Atomic uint64_t *slot_at;
+    uint64_t extent;
 } found_t;
 
 typedef enum look {
@@ -131,10 +137,12 @@ find_in_chain(kv_store_t *store, uint64_t hash, const void *key,
               size_t key_len, found_t *found, bool touch)
 {
     uint64_t tag = kv_hash_tag(hash);
+    uint64_t extent;
     kv_bucket_t *bucket;
 
 again:
-    bucket = kv_hash_home(store, hash);
+    extent = ld_acq(kv_hash_extent(store, hash));
+    bucket = kv_home(store, hash, extent);
     for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
          depth++) {
         for (uint32_t bits = kv_bucket_match(bucket, tag); bits != 0;
@@ -160,6 +168,9 @@ again:
             store, kv_shard_buckets(store, kv_hash_shard(store, hash)),
             ld_acq(&bucket->tail));
     }
+    if (kv_home_moved(store, hash, extent)) {
+        goto again;
+    }
     return LOOK_OTHER;
 }
 
@@ -170,11 +181,14 @@ static KV_INLINE look_t find_quick(kv_store_t *store, uint64_t hash,
                                    const void *key, size_t key_len,
                                    found_t *found, bool touch)
 {
-    kv_bucket_t *home = kv_hash_home(store, hash);
+    uint64_t extent = ld_acq(kv_hash_extent(store, hash));
+    kv_bucket_t *home = kv_home(store, hash, extent);
     uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
 
     if (bits == 0) {
-        return (ld_acq(&home->tail) & 0xffff) == 0 ? LOOK_OTHER : LOOK_AGAIN;
+        return (ld_acq(&home->tail) & 0xffff) == 0 &&
+                       !kv_extent_changed(store, hash, extent)
+                   ? LOOK_OTHER : LOOK_AGAIN;
     }
     _Atomic uint64_t *slot_at = &home->slot[__builtin_ctz(bits)];
     uint64_t slot = ld_acq(slot_at);
@@ -183,6 +197,8 @@ static KV_INLINE look_t find_quick(kv_store_t *store, uint64_t hash,
             LOOK_FOUND) {
         return LOOK_AGAIN;
     }
+    found->slot_at = slot_at;
+    found->extent = extent;
     if (touch) {
         touch_slot(store, slot_at, slot);
     }
@@ -297,109 +313,227 @@ KV_FLATTEN kv_result_t kv_read_begin(kv_store_t *store, const void *key,
     return read_begin_slow(store, hash, key, key_len, read);
 }
 
-/* kv_read_short() where something is not as usual. */
-static KV_NOINLINE kv_result_t read_short_slow(kv_store_t *store,
-                                               uint64_t hash, const void *key,
-                                               size_t key_len, void *value,
-                                               size_t room,
-                                               size_t *value_bytes)
+/* kv_short_find() where something is not as usual. */
+static KV_NOINLINE kv_result_t find_short_slow(kv_store_t *store,
+                                               const void *key, size_t key_len,
+                                          kv_short_t *found_short)
 {
     found_t found;
-    look_t look = find_in_chain(store, hash, key, key_len, &found, true);
 
-    while (look == LOOK_FOUND && !found.expired) {
-        if (found.flags > KV_FLAG_DEADLINE || found.stored_bytes > room) {
-            return KV_TOO_LARGE;
-        }
-        kv_copy(value, found.record + found.head_bytes + key_len,
-                found.stored_bytes);
-        if (still(store, found.segment, found.generation)) {
-            *value_bytes = found.stored_bytes;
-            kv_count(store, KV_COUNT_HITS, 1);
-            return KV_OK;
-        }
-        look = find_in_chain(store, hash, key, key_len, &found, true);
+    if (UNLIKELY(bad_key(key_len))) {
+        return KV_BAD_KEY;
     }
-    kv_count(store, KV_COUNT_MISSES, 1);
-    return KV_MISSING;
+    uint64_t hash = kv_hash(store, key, key_len);
+    if (find_in_chain(store, hash, key, key_len, &found, true) !=
+            LOOK_FOUND || found.expired) {
+        kv_count(store, KV_COUNT_MISSES, 1);
+        return KV_MISSING;
+    }
+    if (found.flags > KV_FLAG_DEADLINE || found.stored_bytes > KV_SHORT_VALUE_BYTES) {
+        return KV_TOO_LARGE;
+    }
+    found_short->bytes = found.stored_bytes;
+    found_short->source = found.record + found.head_bytes + key_len;
+    found_short->word_at = &store->words[found.segment];
+    found_short->word = ld_rlx(&store->words[found.segment]);
+    if (kv_word_generation(found_short->word) != found.generation) {
+        return KV_RETRY;
+    }
+    kv_count(store, KV_COUNT_HITS, 1);
+    return KV_OK;
 }
 
-/* Steps 1 to 8 at once, in a straight line: the key is the first of its tag
- * in its own bucket, its value is plain, short, and alive.  Nothing is
- * allocated in between, so one look at the generation does for 5 and 8.
- * Whatever else may be the case, read_short_slow() finds out. */
-static KV_INLINE kv_result_t read_short(kv_store_t *store, uint64_t hash,
-                                        const void *key, size_t key_len,
-                                        void *value, size_t room,
-                                        size_t *value_bytes)
+/* Whether the record, which has a deadline, still lives.  `word` is its
+ * segment's as loaded before. */
+static KV_NOINLINE kv_result_t check_deadline(unsigned char *record,
+                                              const _Atomic uint64_t *word_at,
+                                              uint64_t word)
 {
-    kv_bucket_t *home = kv_hash_home(store, hash);
-    uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
+    int64_t deadline_ms = (int64_t)ld_rlx(kv_record_deadline(record));
+    bool expired = deadline_ms != 0 && deadline_ms <= kv_now_ms();
 
-    if (UNLIKELY(bits == 0)) {
-        if (LIKELY((ld_acq(&home->tail) & 0xffff) == 0)) {
-            kv_count(store, KV_COUNT_MISSES, 1);
-            return KV_MISSING;
-        }
-        goto slow;
+    kv_fence_acquire();
+    if (UNLIKELY(ld_rlx(word_at) != word)) {
+        return KV_RETRY;
     }
-    _Atomic uint64_t *slot_at = &home->slot[__builtin_ctz(bits)];
+    return expired ? KV_MISSING : KV_OK;
+}
+
+static KV_NOINLINE kv_result_t take_mortal(kv_store_t *store,
+                                           unsigned char *record,
+                                           const kv_short_t *found)
+{
+    kv_result_t result = check_deadline(
+        record, (const _Atomic uint64_t *)found->word_at, found->word);
+
+    if (result != KV_RETRY) {
+        kv_count(store, result == KV_OK ? KV_COUNT_HITS : KV_COUNT_MISSES, 1);
+    }
+    return result;
+}
+
+/* What a slot of the key's tag leads to: steps 1 to 4. */
+typedef struct led {
+    unsigned char *record;
+    unsigned char *value;
+    _Atomic uint64_t *word_at;
+    uint64_t word;
+    uint64_t slot;
+    uint64_t flags;
+    uint64_t stored_bytes;
+} led_t;
+
+/* false: to another key, or something is not as usual.  The key is a short
+ * one, so that nothing is called and kept in registers meanwhile. */
+static KV_INLINE bool lead(const kv_store_t *store,
+                           _Atomic uint64_t *slot_at, const void *key,
+                           size_t key_len, size_t most_bytes, led_t *led)
+{
     uint64_t slot = ld_acq(slot_at);
-    uint64_t offset = kv_slot_offset(slot);
-    uint64_t segment = offset >> store->segment_shift;
-    if (UNLIKELY(segment >= store->segments || slot == 0)) {
-        goto slow;
+    uint64_t unit = slot & KV_OFFSET_MASK;
+    if (UNLIKELY(unit - 1 >= store->last_unit)) {
+        return false;
     }
-    _Atomic uint64_t *word_at = &store->words[segment];
+    _Atomic uint64_t *word_at = &store->words[unit >> store->unit_shift];
     uint64_t word = ld_acq(word_at);
-    if (UNLIKELY(((ld_acq(slot_at) ^ slot) & ~KV_FREQUENCY_MASK) != 0)) {
-        goto slow;
+    if (UNLIKELY(ld_acq(slot_at) != slot)) {
+        return false;
     }
-    unsigned char *record = store->data + offset;
+    unsigned char *record = store->data + 8 * unit;
     uint64_t stamp = ld_rlx(kv_record_word(record, 0));
     uint64_t shape = ld_rlx(kv_record_word(record, 8));
     uint64_t flags = shape >> 32;
     uint64_t stored_bytes = (uint32_t)shape;
-    uint64_t inside = offset & (store->segment_bytes - 1);
-    if (UNLIKELY((uint16_t)stamp != key_len || flags > KV_FLAG_DEADLINE ||
-                 stored_bytes > room ||
-                 inside + 24 + key_len + stored_bytes >
-                     store->segment_bytes)) {
-        goto slow;
-    }
     unsigned char *key_at = record + 16 + 8 * flags;
-    if (UNLIKELY(!kv_same(key, key_at, key_len))) {
-        goto slow;
+    if (UNLIKELY((uint16_t)stamp != key_len || flags > KV_FLAG_DEADLINE ||
+                 stored_bytes > most_bytes ||
+                 key_at + key_len + stored_bytes > store->data_end ||
+                 !kv_same(key, key_at, key_len))) {
+        return false;
     }
-    if (flags != 0) {
-        int64_t deadline_ms = (int64_t)ld_rlx(kv_record_deadline(record));
-        if (deadline_ms != 0 && deadline_ms <= kv_now_ms()) {
-            goto slow;
-        }
-    }
-    kv_copy(value, key_at + key_len, stored_bytes);
-    kv_fence_acquire();
-    if (UNLIKELY(((ld_rlx(word_at) ^ word) & KV_GENERATION_MASK) != 0)) {
-        goto slow;
-    }
-    touch_slot(store, slot_at, slot);
-    kv_count(store, KV_COUNT_HITS, 1);
-    *value_bytes = stored_bytes;
-    return KV_OK;
-slow:
-    return read_short_slow(store, hash, key, key_len, value, room,
-                           value_bytes);
+    led->record = record;
+    led->value = key_at + key_len;
+    led->word_at = word_at;
+    led->word = word;
+    led->slot = slot;
+    led->flags = flags;
+    led->stored_bytes = stored_bytes;
+    return true;
 }
 
-KV_FLATTEN kv_result_t kv_read_short(kv_store_t *store, const void *key,
-                                     size_t key_len, void *value, size_t room,
-                                     size_t *value_bytes)
+/* kv_short_find() in a straight line, from a slot where the key may be.  A
+ * size that was torn is a short one too, so it may reach the allocator, and
+ * the look at the segment's word after copying does for steps 5 and 8. */
+static KV_NOINLINE kv_result_t take_short(kv_store_t *store,
+                                          _Atomic uint64_t *slot_at,
+                                          const void *key, size_t key_len,
+                                          kv_short_t *found)
 {
-    if (UNLIKELY(bad_key(key_len))) {
-        return KV_BAD_KEY;
+    led_t led;
+
+    if (UNLIKELY(key_len > KV_SHORT_BYTES ||
+                 !lead(store, slot_at, key, key_len, KV_SHORT_VALUE_BYTES, &led))) {
+        return find_short_slow(store, key, key_len, found);
     }
-    return read_short(store, kv_hash(store, key, key_len), key, key_len,
-                      value, room, value_bytes);
+    touch_slot(store, slot_at, led.slot);
+    found->bytes = led.stored_bytes;
+    found->source = led.value;
+    found->word_at = led.word_at;
+    found->word = led.word;
+    if (led.flags != 0) {
+        return take_mortal(store, led.record, found);
+    }
+    kv_count(store, KV_COUNT_HITS, 1);
+    return KV_OK;
+}
+
+/* found->word is the extent that `slot_at` was found by. */
+static KV_NOINLINE kv_result_t note_and_take(kv_store_t *store,
+                                             _Atomic uint64_t *slot_at,
+                                             const void *key, size_t key_len,
+                                             kv_short_t *found, uint64_t hash)
+{
+    kv_memo_note(store, hash, key, key_len, slot_at, found->word);
+    return take_short(store, slot_at, key, key_len, found);
+}
+
+static KV_INLINE kv_result_t find_short(kv_store_t *store, uint64_t hash,
+                                        const void *key, size_t key_len,
+                               kv_short_t *found)
+{
+    _Atomic uint64_t *extent_at = kv_hash_extent(store, hash);
+    uint64_t extent = ld_acq(extent_at);
+    kv_bucket_t *home = kv_home(store, hash, extent);
+    uint32_t bits = kv_bucket_match(home, kv_hash_tag(hash));
+
+    if (UNLIKELY(bits == 0)) {
+        bool chained = (ld_acq(&home->tail) & 0xffff) != 0;
+        kv_fence_acquire();
+        if (LIKELY(!chained && ld_rlx(extent_at) == extent)) {
+            kv_count(store, KV_COUNT_MISSES, 1);
+            return KV_MISSING;
+        }
+        return find_short_slow(store, key, key_len, found);
+    }
+    found->word = extent;
+    return note_and_take(store, &home->slot[__builtin_ctz(bits)], key,
+                         key_len, found, hash);
+}
+
+/* For a key that is not noted; those that are long apart, since their hashes
+ * take many registers. */
+static KV_NOINLINE KV_FLATTEN kv_result_t
+find_short_long_key(kv_store_t *store, const void *key, size_t key_len,
+                               kv_short_t *found)
+{
+    if (UNLIKELY(key_len - 1 >= KV_SHORT_BYTES)) {
+        return find_short_slow(store, key, key_len, found);
+    }
+    return find_short(store, kv_hash(store, key, key_len), key, key_len,
+                      found);
+}
+
+static KV_NOINLINE KV_FLATTEN kv_result_t
+find_short_anew(kv_store_t *store, const void *key, size_t key_len,
+                               kv_short_t *found)
+{
+    if (UNLIKELY(key_len - 1 >= KV_HASH_SHORT_BYTES)) {
+        return find_short_long_key(store, key, key_len, found);
+    }
+    return find_short(store, kv_hash_short(store, key, key_len), key, key_len,
+                      found);
+}
+
+kv_result_t kv_short_find(kv_store_t *store, const void *key, size_t key_len,
+                               kv_short_t *found)
+{
+    const kv_memo_t *memo = kv_memo_find(store, key, key_len);
+
+    return memo != NULL
+               ? take_short(store, memo->slot, key, key_len, found)
+               : find_short_anew(store, key, key_len, found);
+}
+
+static KV_INLINE kv_result_t copy_short(const kv_short_t *found, void *value)
+{
+    kv_copy(value, found->source, found->bytes);
+    kv_fence_acquire();
+    return LIKELY(ld_rlx((const _Atomic uint64_t *)found->word_at) ==
+                  found->word) ? KV_OK : KV_RETRY;
+}
+
+static KV_NOINLINE kv_result_t copy_short_by_libc(const kv_short_t *found,
+                                                  void *value)
+{
+    return copy_short(found, value);
+}
+
+kv_result_t kv_short_copy(const kv_short_t *found, void *value)
+{
+    if (found->bytes > KV_SHORT_BYTES) {
+        return copy_short_by_libc(found, value);
+    }
+    return copy_short(found, value);
 }
 
 void kv_items_prepare(kv_store_t *store, kv_item_t *items, size_t count)
@@ -412,14 +546,14 @@ void kv_items_prepare(kv_store_t *store, kv_item_t *items, size_t count)
     }
 }
 
-kv_result_t kv_item_read_short(kv_store_t *store, const kv_item_t *item,
-                               void *value, size_t room, size_t *value_bytes)
+kv_result_t kv_item_short_find(kv_store_t *store, const kv_item_t *item,
+                               kv_short_t *found)
 {
     if (UNLIKELY(bad_key(item->key_len))) {
         return KV_BAD_KEY;
     }
-    return read_short(store, item->hash, item->key, item->key_len, value,
-                      room, value_bytes);
+    return find_short(store, item->hash, item->key, item->key_len,
+                      found);
 }
 
 kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
@@ -427,16 +561,19 @@ kv_result_t kv_read_peek(kv_store_t *store, const void *key, size_t key_len,
 {
     found_t found;
     uint64_t hash = kv_hash(store, key, key_len);
-    kv_bucket_t *home = kv_hash_home(store, hash);
 
     for (;;) {
         /* The tail before the slots: whatever is set after the slots were
          * searched is newer than this. */
-        uint64_t tail = ld_acq(&home->tail);
+        uint64_t extent = ld_acq(kv_hash_extent(store, hash));
+        uint64_t tail = ld_acq(&kv_home(store, hash, extent)->tail);
         look_t look =
             find_in_chain(store, hash, key, key_len, &found, false);
         if (look == LOOK_FOUND) {
             look = describe(store, &found, key_len, read);
+        }
+        if (look == LOOK_OTHER && kv_home_moved(store, hash, extent)) {
+            continue;
         }
         if (look == LOOK_OTHER) {
             peek->version = store->epoch + (tail >> 16);
@@ -522,23 +659,48 @@ static KV_NOINLINE kv_result_t exists_slow(kv_store_t *store, uint64_t hash,
                        LOOK_FOUND && !found.expired ? KV_OK : KV_MISSING;
 }
 
-KV_FLATTEN kv_result_t kv_key_exists(kv_store_t *store, const void *key,
-                                     size_t key_len)
+static KV_INLINE kv_result_t exists(kv_store_t *store, uint64_t hash,
+                                    const void *key, size_t key_len)
 {
     found_t found;
 
-    if (UNLIKELY(bad_key(key_len))) {
-        return KV_BAD_KEY;
-    }
-    uint64_t hash = kv_hash(store, key, key_len);
     switch (find_quick(store, hash, key, key_len, &found, false)) {
     case LOOK_FOUND:
+        kv_memo_note(store, hash, key, key_len, found.slot_at, found.extent);
         return found.expired ? KV_MISSING : KV_OK;
     case LOOK_OTHER:
         return KV_MISSING;
     default:
         return exists_slow(store, hash, key, key_len);
     }
+}
+
+static KV_NOINLINE KV_FLATTEN kv_result_t exists_anew(kv_store_t *store,
+                                                      const void *key,
+                                                      size_t key_len)
+{
+    return UNLIKELY(bad_key(key_len))
+               ? KV_BAD_KEY
+               : exists(store, kv_hash(store, key, key_len), key, key_len);
+}
+
+kv_result_t kv_key_exists(kv_store_t *store, const void *key, size_t key_len)
+{
+    const kv_memo_t *memo = kv_memo_find(store, key, key_len);
+    kv_result_t result = KV_RETRY;
+    led_t led;
+
+    if (memo != NULL &&
+        lead(store, memo->slot, key, key_len, UINT32_MAX, &led)) {
+        if (led.flags != 0) {
+            result = check_deadline(led.record, led.word_at, led.word);
+        } else {
+            kv_fence_acquire();
+            result = ld_rlx(led.word_at) == led.word ? KV_OK : KV_RETRY;
+        }
+    }
+    return LIKELY(result != KV_RETRY) ? result
+                                      : exists_anew(store, key, key_len);
 }
 
 kv_result_t kv_deadline_get(kv_store_t *store, const void *key,

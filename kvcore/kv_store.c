@@ -1,6 +1,7 @@
 /* kv_store.c - making a store, attaching to it, looking at it. */
 
 #include "kv_compress.h"
+#include "kv_index.h"
 #include "kv_large.h"
 #include "kv_lock.h"
 
@@ -124,6 +125,12 @@ kv_result_t kv_store_create(void *memory, size_t size_bytes,
     for (uint32_t i = 0; i < geometry.shards; i++) {
         memcpy(&shards[i].random, header->secret + i % 16 * 8, 8);
     }
+    _Atomic uint64_t *extents =
+        (_Atomic uint64_t *)(void *)(base + geometry.extents_at);
+    for (uint32_t i = 0; i < geometry.shards; i++) {
+        st_rlx(&extents[i],
+               kv_extent(geometry.buckets >> geometry.doublings, 0));
+    }
     st_rel(&header->magic, KV_MAGIC);
     return KV_OK;
 }
@@ -170,16 +177,27 @@ kv_result_t kv_store_attach(void *memory, size_t size_bytes, kv_store_t **out)
     const kv_geometry_t *g = &store->geometry;
     store->config = config;
     store->data = base + g->data_at;
-    store->index = (kv_bucket_t *)(void *)(base + g->index_at);
+    store->data_end =
+        store->data + (uint64_t)g->segments * g->segment_bytes;
+    store->last_unit =
+        (uint64_t)g->segments * g->segment_bytes / 8 - 1;
+    for (uint32_t i = 0; i < g->shards; i++) {
+        store->shard_index[i] =
+            (kv_bucket_t *)(void *)(base + g->index_at) +
+            (uint64_t)i * (g->buckets + g->overflow);
+    }
     store->words = (_Atomic uint64_t *)(void *)(base + g->words_at);
     store->counts = store->own_counts;
     store->shard_mask = g->shards - 1;
+    store->extents = (_Atomic uint64_t *)(void *)(base + g->extents_at);
+    store->block_buckets = g->buckets >> g->doublings;
+    store->block_mask = (1u << g->doublings) - 1;
     store->buckets = g->buckets;
     store->overflow = g->overflow;
-    store->shard_buckets = g->buckets + g->overflow;
     store->segment_bytes = g->segment_bytes;
     store->segments = g->segments;
     store->segment_shift = (uint32_t)__builtin_ctz(g->segment_bytes);
+    store->unit_shift = store->segment_shift - 3;
     store->count_frequency = config.eviction == KV_ALLKEYS_LRU ||
                              config.eviction == KV_VOLATILE_LRU;
     memcpy(store->secret, header->secret, KV_SECRET_BYTES);

@@ -21,7 +21,9 @@ static inline kv_watch_t *kv_watch_of(const kv_store_t *store,
 {
     const kv_bucket_t *buckets =
         kv_shard_buckets(store, kv_shard_number(store, shard));
-    return &shard->watch[(uint64_t)(home - buckets) % KV_WATCHES];
+    /* By the bucket within its block: the index may grow while one waits. */
+    return &shard->watch[(uint64_t)(home - buckets) % store->block_buckets %
+                         KV_WATCHES];
 }
 
 void kv_wake_slow(kv_store_t *store, kv_shard_t *shard,

@@ -16,13 +16,46 @@
 #include "kv_clock.h"
 #include "kv_compress.h"
 #include "kv_evict.h"
+#include "kv_grow.h"
 #include "kv_large.h"
 #include "kv_lock.h"
+#include "kv_memo.h"
 #include "kv_number.h"
 #include "kv_read.h"
 #include "kv_wait.h"
 
 #include <stdlib.h>
+
+/* The key's hash, noted or computed. */
+static KV_INLINE uint64_t hash_of(kv_store_t *store, const void *key,
+                                  size_t key_len, const kv_memo_t *memo)
+{
+    return memo != NULL ? memo->hash : kv_hash(store, key, key_len);
+}
+
+/* kv_place_find() where the key was met, or else in line; and note that. */
+static KV_INLINE void find_place(kv_store_t *store, uint64_t hash,
+                                 const void *key, size_t key_len,
+                                 const kv_memo_t *memo, int64_t now_ms,
+                                 kv_place_t *place)
+{
+    uint64_t extent = ld_rlx(kv_hash_extent(store, hash));
+
+    if (memo != NULL && memo->extent == extent &&
+        LIKELY(kv_place_look(store, memo->slot, key, key_len, now_ms,
+                             place))) {
+        place->shard = &store->shards[kv_hash_shard(store, hash)];
+        place->home = kv_memo_home(memo);
+        place->tag = kv_hash_tag(hash);
+        place->ghost = NULL;
+        return;
+    }
+    kv_place_find_quick(store, hash, key, key_len, now_ms, place);
+    if (place->slot >= place->home->slot &&
+        place->slot < place->home->slot + KV_BUCKET_SLOTS) {
+        kv_memo_note(store, hash, key, key_len, place->slot, extent);
+    }
+}
 
 static inline kv_shard_t *shard_of(kv_store_t *store, uint64_t hash)
 {
@@ -107,18 +140,26 @@ static KV_INLINE kv_result_t publish(kv_store_t *store, kv_place_t *place,
     return KV_OK;
 }
 
-/* The key's slot, or a free one. */
-static KV_INLINE _Atomic uint64_t *slot_for(kv_store_t *store,
-                                            kv_place_t *place)
+/* Let the index grow, then find the key's new place. */
+static KV_NOINLINE bool grow(kv_store_t *store, uint64_t hash,
+                             const void *key, size_t key_len,
+                             kv_place_t *place)
 {
-    if (place->slot != NULL) {
-        return place->slot;
+    bool grown = kv_grow(store, place->shard);
+
+    kv_place_find(store, hash, key, key_len, place);
+    return grown;
+}
+
+static KV_NOINLINE _Atomic uint64_t *
+slot_in_full_chain(kv_store_t *store, uint64_t hash, const void *key,
+                   size_t key_len, kv_place_t *place)
+{
+    _Atomic uint64_t *slot = NULL;
+
+    while (slot == NULL && grow(store, hash, key, key_len, place)) {
+        slot = kv_chain_free_slot(store, place->shard, place->home);
     }
-    if (place->ghost != NULL) {
-        return place->ghost;
-    }
-    _Atomic uint64_t *slot =
-        kv_chain_free_slot(store, place->shard, place->home);
     if (slot == NULL) {
         slot = kv_evict_from_chain(store, place->shard, place->home);
     }
@@ -126,6 +167,26 @@ static KV_INLINE _Atomic uint64_t *slot_for(kv_store_t *store,
         kv_count(store, KV_COUNT_REJECTIONS, 1);
     }
     return slot;
+}
+
+/* The key's slot, or a free one. */
+static KV_INLINE _Atomic uint64_t *slot_for(kv_store_t *store, uint64_t hash,
+                                            const void *key, size_t key_len,
+                                            kv_place_t *place)
+{
+    if (place->slot != NULL) {
+        return place->slot;
+    }
+    if (UNLIKELY(kv_grow_wanted(store, place->shard))) {
+        grow(store, hash, key, key_len, place);
+    }
+    if (place->ghost != NULL) {
+        return place->ghost;
+    }
+    _Atomic uint64_t *slot =
+        kv_chain_free_slot(store, place->shard, place->home);
+    return LIKELY(slot != NULL)
+               ? slot : slot_in_full_chain(store, hash, key, key_len, place);
 }
 
 typedef struct change {
@@ -194,12 +255,13 @@ static KV_INLINE unsigned char *write_record(kv_store_t *store,
 
 static KV_INLINE kv_result_t set_locked(kv_store_t *store, uint64_t hash,
                               const void *key, size_t key_len,
-                              change_t *change, int64_t ttl_ms,
-                              kv_set_when_t when, uint64_t version)
+                              const kv_memo_t *memo, change_t *change,
+                              int64_t ttl_ms, kv_set_when_t when,
+                              uint64_t version)
 {
     kv_place_t place;
 
-    kv_place_find_quick(store, hash, key, key_len, change->now_ms, &place);
+    find_place(store, hash, key, key_len, memo, change->now_ms, &place);
     bool present = place.slot != NULL && !place.expired;
     if (when == KV_SET_IF_ABSENT && present) {
         return KV_EXISTS;
@@ -215,7 +277,7 @@ static KV_INLINE kv_result_t set_locked(kv_store_t *store, uint64_t hash,
             present ? kv_record_deadline_ms(place.record, place.shape.flags)
                     : 0;
     }
-    _Atomic uint64_t *slot = slot_for(store, &place);
+    _Atomic uint64_t *slot = slot_for(store, hash, key, key_len, &place);
     if (slot == NULL) {
         return KV_NO_ROOM;
     }
@@ -263,8 +325,8 @@ static KV_NOINLINE kv_result_t set_large(kv_store_t *store, uint64_t hash,
                             kv_record_bytes(change->flags, key_len,
                                             build.rest_bytes));
     if (result == KV_OK) {
-        result = set_locked(store, hash, key, key_len, change, ttl_ms, when,
-                            version);
+        result = set_locked(store, hash, key, key_len, NULL, change, ttl_ms,
+                            when, version);
         kv_unlock(&shard->lock);
         if (result == KV_OK) {
             kv_large_done(store);
@@ -323,7 +385,8 @@ static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
             change.stored_bytes = bytes;
         }
     }
-    uint64_t hash = kv_hash(store, key, key_len);
+    const kv_memo_t *memo = kv_memo_of(store, key, key_len);
+    uint64_t hash = hash_of(store, key, key_len, memo);
     uint64_t bytes =
         kv_record_bytes(change.flags, key_len, change.stored_bytes);
     if (is_large(store, bytes, change.stored_bytes)) {
@@ -333,8 +396,8 @@ static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
     kv_shard_t *shard = shard_of(store, hash);
     result = lock_with_room(store, shard, bytes);
     if (result == KV_OK) {
-        result = set_locked(store, hash, key, key_len, &change, ttl_ms, when,
-                            version);
+        result = set_locked(store, hash, key, key_len, memo, &change, ttl_ms,
+                            when, version);
         kv_unlock(&shard->lock);
     }
     return result;
@@ -436,8 +499,8 @@ static KV_INLINE void batch_set(kv_store_t *store, kv_shard_t *shard,
         change->stored = item->value;
         change->stored_bytes = item->value_len;
         item->result =
-            set_locked(store, item->hash, item->key, item->key_len, change,
-                       ttl_ms, KV_SET_ALWAYS, 0);
+            set_locked(store, item->hash, item->key, item->key_len, NULL,
+                       change, ttl_ms, KV_SET_ALWAYS, 0);
     }
 }
 
@@ -634,14 +697,15 @@ static KV_INLINE kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
 }
 
 static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
-                              const void *key, size_t key_len, int64_t delta,
+                              const void *key, size_t key_len,
+                              const kv_memo_t *memo, int64_t delta,
                               int64_t *sum)
 {
     kv_place_t place;
     int64_t next = delta;
     int64_t deadline_ms = 0;
 
-    kv_place_find_quick(store, hash, key, key_len, 0, &place);
+    find_place(store, hash, key, key_len, memo, 0, &place);
     if (place.slot != NULL && !place.expired) {
         const kv_shape_t *shape = &place.shape;
         int64_t now;
@@ -659,7 +723,7 @@ static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
         }
         deadline_ms = kv_record_deadline_ms(place.record, shape->flags);
     }
-    _Atomic uint64_t *slot = slot_for(store, &place);
+    _Atomic uint64_t *slot = slot_for(store, hash, key, key_len, &place);
     if (slot == NULL) {
         return KV_NO_ROOM;
     }
@@ -684,7 +748,8 @@ KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
     if (result != KV_OK) {
         return result;
     }
-    uint64_t hash = kv_hash(store, key, key_len);
+    const kv_memo_t *memo = kv_memo_of(store, key, key_len);
+    uint64_t hash = hash_of(store, key, key_len, memo);
     kv_shard_t *shard = shard_of(store, hash);
     uint64_t bytes =
         kv_record_bytes(KV_FLAG_COUNTER | KV_FLAG_DEADLINE, key_len, 0);
@@ -702,7 +767,8 @@ KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
         }
     }
     if (result == KV_OK) {
-        result = add_locked(store, hash, key, key_len, delta, sum);
+        result = add_locked(store, hash, key, key_len, memo, delta,
+                            sum);
         kv_unlock(&shard->lock);
     }
     return result;

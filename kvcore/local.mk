@@ -19,6 +19,8 @@ kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv_evict.c \
 	kvcore/kv_evict.h \
 	kvcore/kv_futex.h \
+	kvcore/kv_grow.c \
+	kvcore/kv_grow.h \
 	kvcore/kv_index.c \
 	kvcore/kv_index.h \
 	kvcore/kv_large.c \
@@ -28,6 +30,7 @@ kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv_lock.c \
 	kvcore/kv_lock.h \
 	kvcore/kv_many.c \
+	kvcore/kv_memo.h \
 	kvcore/kv_number.h \
 	kvcore/kv_read.c \
 	kvcore/kv_read.h \

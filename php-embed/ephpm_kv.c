@@ -56,7 +56,7 @@ kv_result_t ephpm_get_long(kv_store_t *store, const char *key,
                            size_t key_bytes, kv_result_t result, zval *value)
 {
     ZVAL_NULL(value);
-    if (result != KV_TOO_LARGE) {
+    if (result != KV_TOO_LARGE && result != KV_RETRY) {
         return result;
     }
     do {
@@ -79,12 +79,26 @@ kv_result_t ephpm_get_long(kv_store_t *store, const char *key,
     return result;
 }
 
+/* What kv_short_find() did not find, or what moved since.  The arguments are
+ * parsed already. */
+static zend_never_inline void get_long(const zend_execute_data *execute_data,
+                                       kv_result_t result, zval *value)
+{
+    kv_store_t *store = ephpm_current_store();
+    const zend_string *key = Z_STR_P(ZEND_CALL_ARG(execute_data, 1));
+
+    result = ephpm_get_long(store, ZSTR_VAL(key), ZSTR_LEN(key), result,
+                            value);
+    if (UNEXPECTED(result != KV_OK)) {
+        ephpm_warn(store, result, ZSTR_LEN(key), 0);
+    }
+}
+
 PHP_FUNCTION(ephpm_kv_get)
 {
-    char buffer[EPHPM_SHORT_BYTES];
     zend_string *key;
-    size_t bytes;
     kv_store_t *store;
+    kv_short_t found;
     kv_result_t result;
 
     ZEND_PARSE_PARAMETERS_START(1, 1)
@@ -95,20 +109,14 @@ PHP_FUNCTION(ephpm_kv_get)
     if (UNEXPECTED(store == NULL)) {
         RETURN_NULL();
     }
-
-    result = kv_read_short(store, ZSTR_VAL(key), ZSTR_LEN(key), buffer,
-                           sizeof(buffer), &bytes);
+    result = kv_short_find(store, ZSTR_VAL(key), ZSTR_LEN(key), &found);
     if (EXPECTED(result == KV_OK)) {
-        ephpm_short_string(return_value, buffer, bytes);
-        return;
+        result = ephpm_short_string(&found, return_value);
+    } else {
+        RETVAL_NULL();
     }
-    if (EXPECTED(result == KV_MISSING)) {
-        RETURN_NULL();
-    }
-    result = ephpm_get_long(store, ZSTR_VAL(key), ZSTR_LEN(key), result,
-                            return_value);
-    if (UNEXPECTED(result != KV_OK)) {
-        ephpm_warn(store, result, ZSTR_LEN(key), 0);
+    if (UNEXPECTED(result > KV_MISSING)) {
+        get_long(execute_data, result, return_value);
     }
 }
 

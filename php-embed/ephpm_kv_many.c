@@ -71,16 +71,15 @@ static zend_always_inline void get_batch(kv_store_t *store, batch_t *batch,
     kv_items_prepare(store, batch->item, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
         kv_item_t *item = &batch->item[i];
-        char buffer[EPHPM_SHORT_BYTES];
-        size_t bytes;
-        kv_result_t result = kv_item_read_short(store, item, buffer,
-                                                sizeof(buffer), &bytes);
+        kv_short_t found;
+        kv_result_t result = kv_item_short_find(store, item, &found);
 
         if (EXPECTED(result == KV_OK)) {
-            ephpm_short_string(&to[i], buffer, bytes);
-        } else if (EXPECTED(result == KV_MISSING)) {
+            result = ephpm_short_string(&found, &to[i]);
+        }
+        if (EXPECTED(result == KV_MISSING)) {
             ZVAL_NULL(&to[i]);
-        } else {
+        } else if (UNEXPECTED(result != KV_OK)) {
             result = ephpm_get_long(store, item->key, item->key_len, result,
                                     &to[i]);
             good = good && (result == KV_OK || result == KV_MISSING);

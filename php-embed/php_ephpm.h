@@ -89,33 +89,25 @@ static zend_always_inline int64_t ephpm_ttl_ms(zend_long ttl)
 ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
                           size_t key_bytes, size_t value_bytes);
 
-/** Values up to this go through a buffer on the stack. */
-#define EPHPM_SHORT_BYTES 256
-
-/** Make a string of what was read into such a buffer. */
-static zend_always_inline void ephpm_short_string(zval *value,
-                                                  const char *buffer,
-                                                  size_t bytes)
+/** The string that was found; KV_OK or KV_RETRY.  May longjmp. */
+static zend_always_inline kv_result_t ephpm_short_string(
+    const kv_short_t *found, zval *value)
 {
-    zend_string *copy;
+    zend_string *string = zend_string_alloc(found->bytes, 0);
 
-    if (UNEXPECTED(bytes <= 1)) {
-        /* PHP has the strings of one byte already, and the empty one. */
-        ZVAL_INTERNED_STR(value, bytes == 0
-                                     ? ZSTR_EMPTY_ALLOC()
-                                     : ZSTR_CHAR((zend_uchar)buffer[0]));
-        return;
+    ZSTR_VAL(string)[found->bytes] = '\0';
+    if (UNEXPECTED(kv_short_copy(found, ZSTR_VAL(string)) != KV_OK)) {
+        zend_string_efree(string);
+        return KV_RETRY;
     }
-    copy = zend_string_alloc(bytes, 0);
-    memcpy(ZSTR_VAL(copy), buffer, bytes);
-    ZSTR_VAL(copy)[bytes] = '\0';
-    ZVAL_NEW_STR(value, copy);
+    ZVAL_NEW_STR(value, string);
+    return KV_OK;
 }
 
 /**
- * Read what kv_read_short() did not: long values, counters, compressed ones.
+ * Read what kv_short_find() did not: long values, counters, compressed ones.
  *
- * @param result  kv_read_short()'s, neither KV_OK nor KV_MISSING
+ * @param result  kv_short_find()'s, neither KV_OK nor KV_MISSING
  * @param value   receives the string, or null unless KV_OK
  * @return KV_OK, KV_MISSING or a result to warn about
  */

@@ -458,10 +458,11 @@ static kv_result_t look(scene_t *scene)
 
 static kv_result_t get_short(scene_t *scene)
 {
-    unsigned char value[100];
-    size_t bytes;
-    return kv_read_short(scene->store, scene->key[0].text,
-                         scene->key[0].bytes, value, sizeof(value), &bytes);
+    unsigned char value[KV_SHORT_VALUE_BYTES];
+    kv_short_t found;
+    kv_result_t result = kv_short_find(scene->store, scene->key[0].text,
+                                       scene->key[0].bytes, &found);
+    return result == KV_OK ? kv_short_copy(&found, value) : result;
 }
 
 /* getdel: read it, then delete what was read. */
@@ -569,7 +570,7 @@ static kv_result_t set_many(scene_t *scene)
 
 static kv_result_t get_many(scene_t *scene)
 {
-    unsigned char value[200];
+    unsigned char value[KV_SHORT_VALUE_BYTES];
     kv_item_t item[MANY];
     kv_result_t result = KV_OK;
 
@@ -579,9 +580,11 @@ static kv_result_t get_many(scene_t *scene)
     }
     kv_items_prepare(scene->store, item, MANY);
     for (uint32_t i = 0; i < MANY && result == KV_OK; i++) {
-        size_t bytes;
-        result = kv_item_read_short(scene->store, &item[i], value,
-                                    sizeof(value), &bytes);
+        kv_short_t found;
+        result = kv_item_short_find(scene->store, &item[i], &found);
+        if (result == KV_OK) {
+            result = kv_short_copy(&found, value);
+        }
     }
     return result;
 }

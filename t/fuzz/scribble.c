@@ -139,11 +139,16 @@ static unsigned read_all(void)
 
     for (unsigned i = 0; i < KEYS; i++) {
         size_t name_len = name_of(i, name);
-        size_t bytes;
         int64_t ttl_ms;
         kv_read_t read;
-        kv_result_t result =
-            kv_read_short(store, name, name_len, value, 256, &bytes);
+        kv_short_t found;
+        kv_result_t result = kv_short_find(store, name, name_len, &found);
+        if (result == KV_OK && found.bytes > KV_SHORT_VALUE_BYTES) {
+            die("a short value longer than any can be");
+        }
+        if (result == KV_OK) {
+            result = kv_short_copy(&found, value);
+        }
         if (result == KV_TOO_LARGE) {
             result = kv_read_begin(store, name, name_len, &read);
             if (result == KV_OK && read.value_bytes > VALUE_ROOM) {

@@ -145,14 +145,14 @@ static uint64_t *link_of(uint64_t segment)
 static kv_bucket_t *overflow_of(kv_bucket_t *home)
 {
     kv_bucket_t *buckets =
-        kv_shard_buckets(s, (uint32_t)((home - s->index) /
+        kv_shard_buckets(s, (uint32_t)((home - s->shard_index[0]) /
                                        (s->buckets + s->overflow)));
     return kv_bucket_next(s, buckets, home->tail);
 }
 
 static uint32_t shard_of_home(const kv_bucket_t *home)
 {
-    return (uint32_t)((home - s->index) / (s->buckets + s->overflow));
+    return (uint32_t)((home - s->shard_index[0]) / (s->buckets + s->overflow));
 }
 
 /* ------------------------------------------------------------------ */
@@ -402,7 +402,7 @@ static void a_slot_in_another_bucket(void)
 {
     kv_bucket_t *bucket =
         (kv_bucket_t *)((uintptr_t)plain & ~(uintptr_t)(KV_LINE_BYTES - 1));
-    kv_bucket_t *other = bucket == s->index ? bucket + 1 : bucket - 1;
+    kv_bucket_t *other = bucket == s->shard_index[0] ? bucket + 1 : bucket - 1;
     for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
         if (other->slot[i] == 0) {
             other->slot[i] = *plain;

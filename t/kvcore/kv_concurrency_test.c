@@ -273,8 +273,8 @@ static bool read_all_keys(worker_t *worker)
             char room[512];
             size_t bytes;
             uint64_t counter;
-            kv_result_t result = kv_read_short(worker->store, name, len, room,
-                                               sizeof(room), &bytes);
+            kv_result_t result = kvt_read_short(worker->store, NULL, name, len,
+                                                room, &bytes);
             const char *value = room;
             if (result == KV_TOO_LARGE || i % 2 == 0) {
                 result = kvt_get(worker->store, name, len, &got, &bytes);

@@ -13,6 +13,7 @@ static void set_up(void)
 {
     kv_config_t config = kvt_tiny(KV_ALLKEYS_LRU);
     kvt_open(&t, SMALL_BYTES, &config);
+    kvt_grow_fully(t.store);
 }
 
 static void tear_down(void)
@@ -66,8 +67,11 @@ START_TEST(hashes_spread_over_shards_buckets_and_tags)
     for (int i = 0; i < 100000; i++) {
         uint64_t hash = kv_hash(store, &i, sizeof(i));
         shard[kv_hash_shard(store, hash)]++;
-        kvt_assert(kv_hash_bucket(store, hash) < store->buckets);
-        bucket[kv_hash_bucket(store, hash)]++;
+        uint64_t at = kv_tag_bucket(
+            store, kv_hash_low(store, hash), kv_hash_tag(hash),
+            kv_extent(store->buckets, store->block_mask));
+        kvt_assert(at < store->buckets);
+        bucket[at]++;
         tags |= kv_hash_tag(hash);
     }
     ck_assert_uint_eq(tags, (UINT64_C(1) << 22) - 1);
@@ -191,6 +195,7 @@ START_TEST(without_overflow_buckets_a_full_chain_refuses)
     kvt_t full;
     kv_config_t config = kvt_tiny(KV_NOEVICTION);
     kvt_open(&full, SMALL_BYTES, &config);
+    kvt_grow_fully(full.store);
     uint32_t overflow = full.store->overflow;
     uint32_t keys = (overflow + 1) * KV_BUCKET_SLOTS;
     kv_bucket_t *home = home_of(full.store, "first");
@@ -241,6 +246,7 @@ START_TEST(a_chain_at_its_limit_takes_no_further_overflow_bucket)
     kvt_t big;
     kv_config_t config = kvt_tiny(KV_ALLKEYS_LRU);
     kvt_open(&big, 512u << 10, &config);
+    kvt_grow_fully(big.store);
     ck_assert_uint_gt(big.store->overflow, KV_CHAIN_MAX);
     kv_bucket_t *home = home_of(big.store, "first");
     char key[32];
@@ -317,6 +323,7 @@ START_TEST(keys_that_share_phps_hash_spread_like_any_others)
 
     kv_config_init(&config);
     kvt_open(&big, 160u << 20, &config);
+    kvt_grow_fully(big.store);
     for (uint32_t n = 0; n < KEYS; n++) {
         for (uint32_t i = 0; i < PAIRS; i++) {
             memcpy(key + 2 * i, n >> i & 1 ? "FY" : "Ez", 2);

@@ -1,5 +1,5 @@
 /* kv_items_test.c - several keys at a time: kv_items_set() does what as many
- * kv_value_set() do, kv_item_read_short() what kv_read_short() does. */
+ * kv_value_set() do, kv_item_short_find() what kv_short_find() does. */
 
 #include "kvt.h"
 
@@ -235,30 +235,29 @@ START_TEST(prepared_items_are_read)
     items[5].key_len = sizeof(long_key);
     kvt_assert_ok(kvt_set(t.store, "there", "value"));
     kvt_assert_ok(kvt_add(t.store, "counter", 5, &sum));
-    kvt_assert_ok(kvt_set(t.store, "longer",
-                          "0123456789012345678901234567890123456789"
-                          "0123456789012345678901234567890123456789"));
+    kvt_assert_ok(kv_value_set(t.store, "longer", 6, long_key,
+                               KV_SHORT_VALUE_BYTES + 1, 0, KV_SET_ALWAYS));
     kv_items_prepare(t.store, items, 6);
-    kvt_assert_ok(kv_item_read_short(t.store, &items[0], buffer,
-                                     sizeof(buffer), &bytes));
+    kvt_assert_ok(kvt_read_short(t.store, &items[0], NULL, 0, buffer,
+                                 &bytes));
     ck_assert_uint_eq(bytes, 5);
     ck_assert_mem_eq(buffer, "value", 5);
     static const kv_result_t results[] = { KV_MISSING, KV_TOO_LARGE,
                                            KV_TOO_LARGE, KV_BAD_KEY,
                                            KV_BAD_KEY };
     for (int i = 0; i < 5; i++) {
-        kvt_assert_result(kv_item_read_short(t.store, &items[1 + i], buffer,
-                                             sizeof(buffer), &bytes),
+        kvt_assert_result(kvt_read_short(t.store, &items[1 + i], NULL, 0, buffer,
+                                 &bytes),
                           results[i]);
     }
     /* What was prepared is the key, not its value. */
     kvt_assert_ok(kvt_set(t.store, "absent", "now"));
     kvt_assert_ok(kvt_delete(t.store, "there"));
-    kvt_assert_ok(kv_item_read_short(t.store, &items[1], buffer,
-                                     sizeof(buffer), &bytes));
+    kvt_assert_ok(kvt_read_short(t.store, &items[1], NULL, 0, buffer,
+                                 &bytes));
     ck_assert_mem_eq(buffer, "now", 3);
-    kvt_assert_result(kv_item_read_short(t.store, &items[0], buffer,
-                                         sizeof(buffer), &bytes),
+    kvt_assert_result(kvt_read_short(t.store, &items[0], NULL, 0, buffer,
+                                 &bytes),
                       KV_MISSING);
 }
 END_TEST

@@ -2,7 +2,9 @@
 
 #include "kvt.h"
 
-#include "kv_index.h"
+#include "kv_evict.h"
+#include "kv_grow.h"
+#include "kv_lock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -49,6 +51,19 @@ kv_store_t *kvt_attach(const kvt_t *t)
     kv_store_t *store = NULL;
     kvt_assert_ok(kv_store_attach(t->memory, t->size_bytes, &store));
     return store;
+}
+
+void kvt_grow_fully(kv_store_t *store)
+{
+    for (uint32_t i = 0; i < store->geometry.shards; i++) {
+        kv_shard_t *shard = &store->shards[i];
+        kvt_assert_ok(kv_shard_lock(store, shard));
+        while (kv_grow(store, shard)) {
+        }
+        kv_unlock(&shard->lock);
+        kvt_assert(store->extents[i] ==
+                   kv_extent(store->buckets, store->block_mask));
+    }
 }
 
 void kvt_close(kvt_t *t)

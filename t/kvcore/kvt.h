@@ -45,6 +45,9 @@ void kvt_open(kvt_t *t, size_t size_bytes, const kv_config_t *config);
 /** Map memory that children share: zeroed, ended with the process. */
 void *kvt_shared(size_t size_bytes);
 
+/** Let the index have its full size at once, so that it does not grow. */
+void kvt_grow_fully(kv_store_t *store);
+
 /** Attach once more, as another thread does. */
 kv_store_t *kvt_attach(const kvt_t *t);
 
@@ -237,5 +240,27 @@ TCase *kvt_case(Suite *suite, const char *name);
 
 /** Run the suite as CK_* in the environment say; the exit status. */
 int kvt_run(Suite *suite);
+
+/** kv_short_find() or, with `item`, kv_item_short_find(), and
+ * kv_short_copy(), again where the memory was reused meanwhile. */
+static inline kv_result_t kvt_read_short(kv_store_t *store,
+                                         const kv_item_t *item,
+                                         const void *key, size_t key_len,
+                                         void *value, size_t *value_bytes)
+{
+    kv_short_t found;
+    kv_result_t result;
+
+    do {
+        result = item != NULL ? kv_item_short_find(store, item, &found)
+                              : kv_short_find(store, key, key_len, &found);
+        if (result == KV_OK) {
+            kvt_assert(found.bytes <= KV_SHORT_VALUE_BYTES);
+            *value_bytes = found.bytes;
+            result = kv_short_copy(&found, value);
+        }
+    } while (result == KV_RETRY);
+    return result;
+}
 
 #endif

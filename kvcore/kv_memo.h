@@ -1,0 +1,105 @@
+/* kv_memo.h - where a handle has met its last keys in the index.
+ *
+ * Scripts ask for the same few keys again and again.  A handle notes, for
+ * some of them, the slot where the key was found, so that the next time there
+ * is no hashing, no bucket to find and no tag to match: some fifty cycles
+ * less.  It is a hint that costs nothing to be wrong: what the slot points to
+ * is compared with the key and validated like any other (kv_read.c), and a
+ * key that has left the slot is sought anew.
+ */
+
+#ifndef KV_MEMO_H
+#define KV_MEMO_H
+
+#include "kv_index.h"
+
+/* Keys shorter than this have no eight bytes to compare at once. */
+#define KV_MEMO_KEY_MIN_BYTES 8u
+/* Keys up to this are nothing but their first and last eight bytes. */
+#define KV_MEMO_KEY_WHOLE_BYTES 16u
+/* Longer ones are rare, and comparing them is a call. */
+#define KV_MEMO_KEY_MAX_BYTES KV_SHORT_BYTES
+
+/* The key's first and last eight bytes. */
+typedef struct kv_memo_ends {
+    uint64_t first;
+    uint64_t last;
+} kv_memo_ends_t;
+
+static KV_INLINE kv_memo_ends_t kv_memo_ends(const void *key, size_t key_len)
+{
+    kv_memo_ends_t ends;
+
+    memcpy(&ends.first, key, 8);
+    memcpy(&ends.last, (const unsigned char *)key + key_len - 8, 8);
+    return ends;
+}
+
+/** The place where such a key would be noted. */
+static KV_INLINE kv_memo_t *kv_memo_at(kv_store_t *store, kv_memo_ends_t ends)
+{
+    /* Fibonacci hashing: the golden ratio, in 64 bits. */
+    uint64_t mixed = (ends.first ^ (ends.last << 9 | ends.last >> 55)) *
+                     UINT64_C(0x9e3779b97f4a7c15);
+    return &store->memo[mixed >> (64 - KV_MEMO_BITS)];
+}
+
+/**
+ * What is noted of a key with these ends, or NULL.  A key of more than
+ * KV_MEMO_KEY_WHOLE_BYTES may be another one.
+ */
+static KV_INLINE kv_memo_t *kv_memo_find(kv_store_t *store, const void *key,
+                                         size_t key_len)
+{
+    if (UNLIKELY(key_len - KV_MEMO_KEY_MIN_BYTES >
+                 KV_MEMO_KEY_MAX_BYTES - KV_MEMO_KEY_MIN_BYTES)) {
+        return NULL;
+    }
+    kv_memo_ends_t ends = kv_memo_ends(key, key_len);
+    kv_memo_t *memo = kv_memo_at(store, ends);
+    return ((memo->first ^ ends.first) | (memo->last ^ ends.last)) == 0
+               ? memo : NULL;
+}
+
+/** What is noted of this very key, or NULL. */
+static KV_INLINE kv_memo_t *kv_memo_of(kv_store_t *store, const void *key,
+                                       size_t key_len)
+{
+    if (key_len > KV_MEMO_KEY_WHOLE_BYTES) {
+        return NULL;
+    }
+    kv_memo_t *memo = kv_memo_find(store, key, key_len);
+    return memo != NULL && memo->key_len == key_len ? memo : NULL;
+}
+
+/**
+ * Note a slot of a key's home where the key was met, or may have been.
+ *
+ * @param extent  the shard's, when that was the key's home
+ */
+static KV_INLINE void kv_memo_note(kv_store_t *store, uint64_t hash,
+                                   const void *key, size_t key_len,
+                                   _Atomic uint64_t *slot, uint64_t extent)
+{
+    if (UNLIKELY(key_len - KV_MEMO_KEY_MIN_BYTES >
+                 KV_MEMO_KEY_MAX_BYTES - KV_MEMO_KEY_MIN_BYTES)) {
+        return;
+    }
+    kv_memo_ends_t ends = kv_memo_ends(key, key_len);
+    kv_memo_t *memo = kv_memo_at(store, ends);
+    memo->first = ends.first;
+    memo->last = ends.last;
+    memo->key_len = key_len;
+    memo->hash = hash;
+    memo->slot = slot;
+    memo->extent = extent;
+}
+
+/** The home that a noted slot is in: a bucket is a line. */
+static KV_INLINE kv_bucket_t *kv_memo_home(const kv_memo_t *memo)
+{
+    return (kv_bucket_t *)((uintptr_t)memo->slot &
+                           ~(uintptr_t)(KV_LINE_BYTES - 1));
+}
+
+#endif
