@@ -256,6 +256,8 @@ typedef struct kv_short {
     const void *source;
     const void *word_at;
     uint64_t word;
+    void *slot_at;         /* NULL: the use need not be counted */
+    uint64_t slot;
 } kv_short_t;
 
 /**

@@ -119,15 +119,25 @@ static KV_INLINE look_t look_at_slot(kv_store_t *store,
     return same ? LOOK_FOUND : LOOK_OTHER;
 }
 
-/* The key was used: count it, if the policy asks, up to 3. */
+/* The key was used: is that to be counted?  If the policy asks, up to 3. */
+static KV_INLINE bool touches(const kv_store_t *store, uint64_t slot)
+{
+    return UNLIKELY((slot & KV_FREQUENCY_MASK) != KV_FREQUENCY_MASK) &&
+           store->count_frequency;
+}
+
+static KV_INLINE void touch(_Atomic uint64_t *slot_at, uint64_t slot)
+{
+    atomic_compare_exchange_strong_explicit(
+        slot_at, &slot, slot + KV_FREQUENCY_ONE, memory_order_relaxed,
+        memory_order_relaxed);
+}
+
 static KV_INLINE void touch_slot(kv_store_t *store, _Atomic uint64_t *slot_at,
                                  uint64_t slot)
 {
-    if (UNLIKELY((slot & KV_FREQUENCY_MASK) != KV_FREQUENCY_MASK) &&
-        store->count_frequency) {
-        atomic_compare_exchange_strong_explicit(
-            slot_at, &slot, slot + KV_FREQUENCY_ONE, memory_order_relaxed,
-            memory_order_relaxed);
+    if (touches(store, slot)) {
+        touch(slot_at, slot);
     }
 }
 
@@ -332,6 +342,7 @@ static KV_NOINLINE kv_result_t find_short_slow(kv_store_t *store,
     if (found.flags > KV_FLAG_DEADLINE || found.stored_bytes > KV_SHORT_VALUE_BYTES) {
         return KV_TOO_LARGE;
     }
+    found_short->slot_at = NULL;
     found_short->bytes = found.stored_bytes;
     found_short->source = found.record + found.head_bytes + key_len;
     found_short->word_at = &store->words[found.segment];
@@ -400,6 +411,7 @@ static KV_INLINE bool lead(const kv_store_t *store,
         return false;
     }
     unsigned char *record = store->data + 8 * unit;
+    __builtin_prefetch(record + 64);
     uint64_t stamp = ld_rlx(kv_record_word(record, 0));
     uint64_t shape = ld_rlx(kv_record_word(record, 8));
     uint64_t flags = shape >> 32;
@@ -435,7 +447,8 @@ static KV_NOINLINE kv_result_t take_short(kv_store_t *store,
                  !lead(store, slot_at, key, key_len, KV_SHORT_VALUE_BYTES, &led))) {
         return find_short_slow(store, key, key_len, found);
     }
-    touch_slot(store, slot_at, led.slot);
+    found->slot_at = touches(store, led.slot) ? slot_at : NULL;
+    found->slot = led.slot;
     found->bytes = led.stored_bytes;
     found->source = led.value;
     found->word_at = led.word_at;
@@ -518,8 +531,15 @@ static KV_INLINE kv_result_t copy_short(const kv_short_t *found, void *value)
 {
     kv_copy(value, found->source, found->bytes);
     kv_fence_acquire();
-    return LIKELY(ld_rlx((const _Atomic uint64_t *)found->word_at) ==
-                  found->word) ? KV_OK : KV_RETRY;
+    if (UNLIKELY(ld_rlx((const _Atomic uint64_t *)found->word_at) !=
+                 found->word)) {
+        return KV_RETRY;
+    }
+    /* Not before: what follows a locked instruction waits for it. */
+    if (UNLIKELY(found->slot_at != NULL)) {
+        touch((_Atomic uint64_t *)found->slot_at, found->slot);
+    }
+    return KV_OK;
 }
 
 static KV_NOINLINE kv_result_t copy_short_by_libc(const kv_short_t *found,
