@@ -338,7 +338,8 @@ typedef enum kv_set_when {
  * @param ttl_ms  milliseconds from now; 0 or negative: no deadline, but
  *                KV_KEEP_TTL keeps the present one
  * @return KV_OK
- *         KV_EXISTS, KV_MISSING  by `when`; nothing changed
+ *         KV_EXISTS, KV_MISSING  by `when`, whether there is room or not;
+ *                                nothing changed
  *         KV_NO_ROOM, KV_BAD_KEY, KV_TOO_LARGE, KV_BUSY, KV_NO_MEMORY
  *
  * O(1); every hundredth to thousandth call empties a segment besides

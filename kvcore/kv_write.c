@@ -88,16 +88,46 @@ static KV_NOINLINE kv_result_t make_room(kv_store_t *store, kv_shard_t *shard,
     return result;
 }
 
-/* Lock the shard, with room for a record of `bytes`. */
-static KV_INLINE kv_result_t lock_with_room(kv_store_t *store,
-                                            kv_shard_t *shard, uint64_t bytes)
+/* What stands against storing under the key of `place`; KV_OK: nothing. */
+static KV_INLINE kv_result_t may_set(const kv_store_t *store,
+                                     const kv_place_t *place, bool present,
+                                     kv_set_when_t when, uint64_t version)
 {
-    kv_result_t result = kv_shard_lock(store, shard);
-    if (result == KV_OK &&
-        !kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
-        result = make_room(store, shard, bytes);
+    if (when == KV_SET_IF_ABSENT && present) {
+        return KV_EXISTS;
     }
-    return result;
+    if (when == KV_SET_IF_PRESENT && !present) {
+        return KV_MISSING;
+    }
+    if (version != 0 && place->shape.version + store->epoch != version) {
+        return KV_DIFFERENT;
+    }
+    return KV_OK;
+}
+
+/* make_room() for a set: nobody is evicted for a value that will not be
+ * stored. */
+static KV_NOINLINE kv_result_t make_room_to_set(kv_store_t *store,
+                                                uint64_t hash,
+                                                const void *key,
+                                                size_t key_len,
+                                                uint64_t bytes,
+                                                kv_set_when_t when,
+                                                uint64_t version)
+{
+    kv_shard_t *shard = shard_of(store, hash);
+
+    if (when != KV_SET_ALWAYS) {
+        kv_place_t place;
+        kv_place_find(store, hash, key, key_len, &place);
+        bool present = place.slot != NULL && !place.expired;
+        kv_result_t result = may_set(store, &place, present, when, version);
+        if (result != KV_OK) {
+            kv_unlock(&shard->lock);
+            return result;
+        }
+    }
+    return make_room(store, shard, bytes);
 }
 
 /* Steps 3 and 4 for a record in place; its stamp is stored here too. */
@@ -263,14 +293,9 @@ static KV_INLINE kv_result_t set_locked(kv_store_t *store, uint64_t hash,
 
     find_place(store, hash, key, key_len, memo, change->now_ms, &place);
     bool present = place.slot != NULL && !place.expired;
-    if (when == KV_SET_IF_ABSENT && present) {
-        return KV_EXISTS;
-    }
-    if (when == KV_SET_IF_PRESENT && !present) {
-        return KV_MISSING;
-    }
-    if (version != 0 && place.shape.version + store->epoch != version) {
-        return KV_DIFFERENT;
+    kv_result_t result = may_set(store, &place, present, when, version);
+    if (result != KV_OK) {
+        return result;
     }
     if (ttl_ms == KV_KEEP_TTL) {
         change->deadline_ms =
@@ -292,13 +317,36 @@ static KV_INLINE kv_result_t set_locked(kv_store_t *store, uint64_t hash,
                    kv_shard_next_version(place.shard), key_len);
 }
 
+/* Lock the shard, with room for the record, and store it. */
+static KV_INLINE kv_result_t lock_and_set(kv_store_t *store, uint64_t hash,
+                                          const void *key, size_t key_len,
+                                          const kv_memo_t *memo,
+                                          uint64_t bytes, change_t *change,
+                                          int64_t ttl_ms, kv_set_when_t when,
+                                          uint64_t version)
+{
+    kv_shard_t *shard = shard_of(store, hash);
+    kv_result_t result = kv_shard_lock(store, shard);
+
+    if (result == KV_OK &&
+        !kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
+        result = make_room_to_set(store, hash, key, key_len, bytes, when,
+                                  version);
+    }
+    if (result == KV_OK) {
+        result = set_locked(store, hash, key, key_len, memo, change, ttl_ms,
+                            when, version);
+        kv_unlock(&shard->lock);
+    }
+    return result;
+}
+
 static KV_NOINLINE kv_result_t set_large(kv_store_t *store, uint64_t hash,
                                          const void *key, size_t key_len,
                                          change_t *change, int64_t ttl_ms,
                                          kv_set_when_t when, uint64_t version)
 {
     kv_build_t build;
-    kv_shard_t *shard = shard_of(store, hash);
     const unsigned char *value = change->stored;
     size_t value_len = change->stored_bytes;
 
@@ -321,17 +369,13 @@ static KV_NOINLINE kv_result_t set_large(kv_store_t *store, uint64_t hash,
     change->build = &build;
     change->stored = value + (value_len - build.rest_bytes);
     change->stored_bytes = build.rest_bytes;
-    result = lock_with_room(store, shard,
-                            kv_record_bytes(change->flags, key_len,
-                                            build.rest_bytes));
+    result = lock_and_set(store, hash, key, key_len, NULL,
+                          kv_record_bytes(change->flags, key_len,
+                                          build.rest_bytes),
+                          change, ttl_ms, when, version);
     if (result == KV_OK) {
-        result = set_locked(store, hash, key, key_len, NULL, change, ttl_ms,
-                            when, version);
-        kv_unlock(&shard->lock);
-        if (result == KV_OK) {
-            kv_large_done(store);
-            return KV_OK;
-        }
+        kv_large_done(store);
+        return KV_OK;
     }
     kv_large_abandon(store, &build);
     return result;
@@ -393,14 +437,8 @@ static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
         return set_large(store, hash, key, key_len, &change, ttl_ms, when,
                          version);
     }
-    kv_shard_t *shard = shard_of(store, hash);
-    result = lock_with_room(store, shard, bytes);
-    if (result == KV_OK) {
-        result = set_locked(store, hash, key, key_len, memo, &change, ttl_ms,
-                            when, version);
-        kv_unlock(&shard->lock);
-    }
-    return result;
+    return lock_and_set(store, hash, key, key_len, memo, bytes, &change,
+                        ttl_ms, when, version);
 }
 
 KV_FLATTEN kv_result_t kv_value_set(kv_store_t *store, const void *key,
@@ -490,11 +528,14 @@ static KV_INLINE void batch_set(kv_store_t *store, kv_shard_t *shard,
         return;
     }
     if (!*locked) {
-        item->result = lock_with_room(store, shard, bytes);
-    } else if (!kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
-        item->result = make_room(store, shard, bytes);
+        item->result = kv_shard_lock(store, shard);
+        *locked = item->result == KV_OK;
     }
-    *locked = item->result == KV_OK;
+    if (*locked &&
+        !kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
+        item->result = make_room(store, shard, bytes);
+        *locked = item->result == KV_OK;
+    }
     if (*locked) {
         change->stored = item->value;
         change->stored_bytes = item->value_len;
@@ -696,6 +737,22 @@ static KV_INLINE kv_result_t add_in_place(kv_store_t *store, kv_place_t *place,
     return KV_OK;
 }
 
+/* Add to the number that the key's value is in writing. */
+static KV_INLINE kv_result_t add_to_text(const kv_place_t *place,
+                                         int64_t delta, int64_t *sum)
+{
+    const kv_shape_t *shape = &place->shape;
+    int64_t now;
+
+    if ((shape->flags & (KV_FLAG_RAW | KV_FLAG_LARGE)) ||
+        !kv_number_parse((const char *)place->record + shape->head_bytes +
+                             shape->key_len,
+                         shape->stored_bytes, &now)) {
+        return KV_NOT_INTEGER;
+    }
+    return __builtin_add_overflow(now, delta, sum) ? KV_OVERFLOW : KV_OK;
+}
+
 static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
                               const void *key, size_t key_len,
                               const kv_memo_t *memo, int64_t delta,
@@ -707,21 +764,14 @@ static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
 
     find_place(store, hash, key, key_len, memo, 0, &place);
     if (place.slot != NULL && !place.expired) {
-        const kv_shape_t *shape = &place.shape;
-        int64_t now;
-        if (shape->flags & KV_FLAG_COUNTER) {
+        if (place.shape.flags & KV_FLAG_COUNTER) {
             return add_in_place(store, &place, delta, sum);
         }
-        if ((shape->flags & (KV_FLAG_RAW | KV_FLAG_LARGE)) ||
-            !kv_number_parse((const char *)place.record + shape->head_bytes +
-                                 shape->key_len,
-                             shape->stored_bytes, &now)) {
-            return KV_NOT_INTEGER;
+        kv_result_t result = add_to_text(&place, delta, &next);
+        if (result != KV_OK) {
+            return result;
         }
-        if (__builtin_add_overflow(now, delta, &next)) {
-            return KV_OVERFLOW;
-        }
-        deadline_ms = kv_record_deadline_ms(place.record, shape->flags);
+        deadline_ms = kv_record_deadline_ms(place.record, place.shape.flags);
     }
     _Atomic uint64_t *slot = slot_for(store, hash, key, key_len, &place);
     if (slot == NULL) {
@@ -738,6 +788,32 @@ static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
     return publish(store, &place, slot, record, change.flags,
                    (uint32_t)kv_record_bytes(change.flags, key_len, 0),
                    kv_shard_next_version(place.shard), key_len);
+}
+
+/* make_room(), unless the counter is there already and needs none, or
+ * nothing can be added to what is there. */
+static KV_NOINLINE kv_result_t make_room_to_add(kv_store_t *store,
+                                                uint64_t hash,
+                                                const void *key,
+                                                size_t key_len,
+                                                uint64_t bytes, int64_t delta)
+{
+    kv_shard_t *shard = shard_of(store, hash);
+    kv_place_t place;
+
+    kv_place_find(store, hash, key, key_len, &place);
+    if (place.slot != NULL && !place.expired) {
+        int64_t sum;
+        if (place.shape.flags & KV_FLAG_COUNTER) {
+            return KV_OK;
+        }
+        kv_result_t result = add_to_text(&place, delta, &sum);
+        if (result != KV_OK) {
+            kv_unlock(&shard->lock);
+            return result;
+        }
+    }
+    return make_room(store, shard, bytes);
 }
 
 KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
@@ -758,13 +834,7 @@ KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
         return result;
     }
     if (!kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
-        /* A counter that is there already needs no room. */
-        kv_place_t place;
-        kv_place_find(store, hash, key, key_len, &place);
-        if (place.slot == NULL || place.expired ||
-            !(place.shape.flags & KV_FLAG_COUNTER)) {
-            result = make_room(store, shard, bytes);
-        }
+        result = make_room_to_add(store, hash, key, key_len, bytes, delta);
     }
     if (result == KV_OK) {
         result = add_locked(store, hash, key, key_len, memo, delta,
@@ -802,7 +872,6 @@ kv_result_t kv_deadline_set(kv_store_t *store, const void *key, size_t key_len,
                             int64_t ttl_ms)
 {
     kv_place_t place;
-    uint64_t bytes = 0;
     kv_result_t result = check_key(store, key_len);
 
     if (result != KV_OK) {
@@ -812,12 +881,11 @@ kv_result_t kv_deadline_set(kv_store_t *store, const void *key, size_t key_len,
         ttl_ms > 0 ? kv_deadline_after(kv_now_ms(), ttl_ms) : 0;
     uint64_t hash = kv_hash(store, key, key_len);
     kv_shard_t *shard = shard_of(store, hash);
+    result = kv_shard_lock(store, shard);
+    if (result != KV_OK) {
+        return result;
+    }
     for (;;) {
-        result = bytes == 0 ? kv_shard_lock(store, shard)
-                            : lock_with_room(store, shard, bytes);
-        if (result != KV_OK) {
-            return result;
-        }
         kv_place_find(store, hash, key, key_len, &place);
         const kv_shape_t *shape = &place.shape;
         if (place.slot == NULL || place.expired) {
@@ -834,13 +902,16 @@ kv_result_t kv_deadline_set(kv_store_t *store, const void *key, size_t key_len,
         if (deadline_ms == 0) {
             break;
         }
-        bytes = kv_record_bytes(shape->flags | KV_FLAG_DEADLINE,
-                                shape->key_len, shape->stored_bytes);
+        uint64_t bytes = kv_record_bytes(shape->flags | KV_FLAG_DEADLINE,
+                                         shape->key_len, shape->stored_bytes);
         if (kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
             result = copy_with_deadline(store, &place, key, deadline_ms);
             break;
         }
-        kv_unlock(&shard->lock);
+        result = make_room(store, shard, bytes);
+        if (result != KV_OK) {
+            return result;
+        }
     }
     kv_unlock(&shard->lock);
     return result;

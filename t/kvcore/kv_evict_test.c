@@ -124,6 +124,51 @@ START_TEST(a_full_store_refuses_and_keeps_everything)
 }
 END_TEST
 
+/* What would not be stored anyway needs no room: it is told why. */
+START_TEST(a_full_store_tells_what_stands_against_a_set)
+{
+    static char large[9000];
+    int64_t sum;
+    uint64_t rejections;
+    kv_stats_t stats;
+    kvt_assert_ok(kvt_set(s, "text", "no number"));
+    kvt_assert_ok(kvt_set(s, "most", "9223372036854775807"));
+    int stored = fill_until_refused(200);
+    while (set("t", stored, 0, 0) == KV_OK) {
+        stored++;
+    }
+    kv_store_stats(s, &stats);
+    rejections = stats.rejections;
+    const size_t lengths[] = { 0, 200, sizeof(large) };
+    for (int i = 0; i < 3; i++) {
+        kvt_assert_result(kv_value_set(s, "k5", 2, large, lengths[i], 0,
+                                       KV_SET_IF_ABSENT),
+                          KV_EXISTS);
+        kvt_assert_result(kv_value_set(s, "none", 4, large, lengths[i], 0,
+                                       KV_SET_IF_PRESENT),
+                          KV_MISSING);
+    }
+    kvt_assert_result(kv_value_set_equal(s, "k5", 2, "other", 5, value, 200,
+                                         0),
+                      KV_DIFFERENT);
+    kvt_assert_result(kvt_add(s, "text", 1, &sum), KV_NOT_INTEGER);
+    kvt_assert_result(kvt_add(s, "most", 1, &sum), KV_OVERFLOW);
+    kvt_assert_result(kvt_expire(s, "none", 1000000), KV_MISSING);
+    kv_store_stats(s, &stats);
+    ck_assert_uint_eq(stats.rejections, rejections);
+
+    kvt_assert_result(kv_value_set(s, "none", 4, value, 200, 0,
+                                   KV_SET_IF_ABSENT),
+                      KV_NO_ROOM);
+    kvt_assert_result(kv_value_set(s, "k5", 2, value, 200, 0,
+                                   KV_SET_IF_PRESENT),
+                      KV_NO_ROOM);
+    kvt_assert_result(kvt_add(s, "most", -1, &sum), KV_NO_ROOM);
+    kvt_assert_bytes(s, "k5", 2, value, 200u);
+    kvt_assert_value(s, "most", "9223372036854775807");
+}
+END_TEST
+
 /* kvcore.md: noeviction refuses above 95 % live. */
 START_TEST(it_refuses_only_when_nearly_all_is_live)
 {
@@ -277,6 +322,54 @@ START_TEST(expired_keys_go_before_valid_ones)
     }
     ck_assert_uint_eq(evictions(), 0);
     ck_assert_int_eq(present("keep", 250), 250);
+}
+END_TEST
+
+static uint64_t dropped(void)
+{
+    kv_stats_t stats;
+    kv_store_stats(s, &stats);
+    return stats.evictions + stats.expirations;
+}
+
+/* With any policy that evicts at all. */
+START_TEST(what_is_not_stored_evicts_nobody)
+{
+    int64_t sum;
+    int no_room = 0;
+    for (int i = 0; i < 3000; i++) {
+        uint64_t bytes = kv_record_bytes(0, 8, 400);
+        char key[32];
+        kvt_assert_ok(set("k", i, 200, 100000000));
+        if (!has("text", 0)) {
+            kvt_assert_ok(kvt_set_ttl(s, "text0", "no number", 100000000));
+        }
+        kvt_assert(has("k", i));
+        no_room += !kv_segment_has_room(s, &s->shards[0], KV_QUEUE_SMALL,
+                                        bytes) &&
+                   kv_pool_count(s) <= s->geometry.reserve;
+        uint64_t before = dropped();
+        snprintf(key, sizeof(key), "k%d", i);
+        kvt_assert_result(kv_value_set(s, key, strlen(key), value, 400, 0,
+                                       KV_SET_IF_ABSENT),
+                          KV_EXISTS);
+        kvt_assert_result(kv_value_set(s, "none", 4, value, 400, 0,
+                                       KV_SET_IF_PRESENT),
+                          KV_MISSING);
+        kvt_assert_result(kvt_add(s, "text0", 1, &sum), KV_NOT_INTEGER);
+        kvt_assert_result(kvt_expire(s, "none", 1000000), KV_MISSING);
+        kvt_assert_msg(dropped() == before, "evicted after %d sets", i);
+    }
+    ck_assert_int_gt(no_room, 100);
+    /* But one that is stored does. */
+    uint64_t before = evictions();
+    for (int i = 0; i < 1000; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "new%d", i);
+        kvt_assert_ok(kv_value_set(s, key, strlen(key), value, 400, 100000000,
+                                   KV_SET_IF_ABSENT));
+    }
+    ck_assert_uint_gt(evictions(), before + 500);
 }
 END_TEST
 
@@ -487,6 +580,7 @@ int main(void)
     TCase *tcase = kvt_case(suite, "noeviction");
     tcase_add_checked_fixture(tcase, set_up_noeviction, tear_down);
     tcase_add_test(tcase, a_full_store_refuses_and_keeps_everything);
+    tcase_add_test(tcase, a_full_store_tells_what_stands_against_a_set);
     tcase_add_test(tcase, it_refuses_only_when_nearly_all_is_live);
     tcase_add_test(tcase, a_full_store_takes_in_what_was_deleted);
     tcase_add_test(tcase, an_existing_counter_counts_on_in_a_full_store);
@@ -498,6 +592,7 @@ int main(void)
     tcase_add_test(tcase, a_scan_does_not_wash_out_what_is_used);
     tcase_add_test(tcase, with_everything_in_use_each_set_still_finds_room);
     tcase_add_test(tcase, expired_keys_go_before_valid_ones);
+    tcase_add_test(tcase, what_is_not_stored_evicts_nobody);
     tcase_add_test(tcase, overwriting_alone_evicts_nothing);
     tcase_add_test(tcase, mixed_sizes_do_not_fragment_the_store);
     tcase_add_test(tcase, a_poor_shard_lives_off_the_rich_one);
@@ -509,9 +604,11 @@ int main(void)
     tcase_add_test(tcase, only_keys_with_a_deadline_are_evicted);
     tcase_add_test(tcase, full_of_permanent_keys_it_refuses);
     tcase_add_test(tcase, clearing_a_deadline_saves_a_key);
+    tcase_add_test(tcase, what_is_not_stored_evicts_nobody);
 
     tcase = kvt_case(suite, "allkeys-random");
     tcase_add_checked_fixture(tcase, set_up_random, tear_down);
     tcase_add_test(tcase, a_random_policy_evicts_old_and_new_alike);
+    tcase_add_test(tcase, what_is_not_stored_evicts_nobody);
     return kvt_run(suite);
 }
