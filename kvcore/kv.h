@@ -76,9 +76,10 @@ typedef enum kv_result {
     KV_BAD_KEY,
     /** The value can never fit (see kv_store_value_max). */
     KV_TOO_LARGE,
-    /** A live writer held the shard for longer than the wait limit, or the
-     * caller interrupted its own write (signal handler), or the table of
-     * attached threads is full.  Nothing changed. */
+    /** A live writer held the shard for longer than the wait limit, or in a
+     * full store every other one that might have given room; or the caller
+     * interrupted its own write (signal handler), or the table of attached
+     * threads is full.  Nothing changed. */
     KV_BUSY,
     /** kv_read_copy: the record was recycled meanwhile; begin again. */
     KV_RETRY,

@@ -45,6 +45,9 @@
 #define LENIENT_ROUNDS 4u
 /* A shard with fewer log segments than this lives off the others. */
 #define OWN_SEGMENTS_MIN 3u
+/* For other shards' locks, in one go: longer than a writer that is running
+ * holds one. */
+#define BRIEF_WAIT_MS 20u
 
 /* What of a segment is copied forward, and what becomes of the rest. */
 typedef struct keep {
@@ -500,21 +503,27 @@ static uint64_t shard_wealth(const kv_store_t *store, const kv_shard_t *shard)
     return bytes > live ? bytes - live : 0;
 }
 
-/* Evict in some other shard, the richest first; no lock is held. */
-static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in)
-{
-    uint64_t below = UINT64_MAX;
-    uint64_t tried = 0;
-    kv_result_t result = KV_NO_ROOM;
+/* A search for room in other shards. */
+typedef struct search {
+    bool waits;             /* a lock may be let go that could not be had */
+    int64_t give_up_ms;     /* when not to wait for it any more; 0: unset */
+} search_t;
 
-    for (uint32_t tries = 0; tries < store->geometry.shards; tries++) {
+/* Evict in one of these shards, the richest first.  Waits for at most
+ * limit_ms in all; *shards becomes those whose locks could not be had. */
+static bool evict_in(kv_store_t *store, uint64_t *shards, int64_t limit_ms)
+{
+    int64_t give_up_ms = kv_now_ms() + limit_ms;
+    uint64_t left = *shards;
+    uint64_t busy = 0;
+
+    for (;;) {
         kv_shard_t *richest = NULL;
         uint64_t most = 0;
         for (uint32_t i = 0; i < store->geometry.shards; i++) {
             kv_shard_t *shard = &store->shards[i];
             uint64_t wealth = shard_wealth(store, shard);
-            if (shard != not_in && !(tried >> i & 1) && wealth > most &&
-                wealth <= below) {
+            if ((left >> i & 1) && wealth > most) {
                 richest = shard;
                 most = wealth;
             }
@@ -522,19 +531,58 @@ static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in)
         if (richest == NULL) {
             break;
         }
-        tried |= UINT64_C(1) << kv_shard_number(store, richest);
-        kv_result_t locked = kv_shard_lock(store, richest);
-        if (locked != KV_OK) {
-            result = locked;
+        uint64_t bit = UINT64_C(1) << kv_shard_number(store, richest);
+        left &= ~bit;
+        if (kv_shard_lock_within(store, richest,
+                                 give_up_ms - kv_now_ms()) != KV_OK) {
+            busy |= bit;
             continue;
         }
         bool freed = evict_one(store, richest, true);
         kv_unlock(&richest->lock);
         if (freed) {
-            return KV_OK;
+            return true;
         }
     }
-    return result;
+    *shards = busy;
+    return false;
+}
+
+/* Evict in some other shard; no lock is held.  One whose lock is taken comes
+ * after all others, and is waited for only briefly: its writer may be
+ * stopped, and who has nothing to do with it goes on.  KV_BUSY: nothing was
+ * found, but not everywhere could be looked. */
+static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in,
+                                   search_t *search)
+{
+    uint32_t limit_ms = store->config.wait_limit_ms;
+    uint64_t shards = UINT64_MAX;
+
+    if (not_in != NULL) {
+        shards &= ~(UINT64_C(1) << kv_shard_number(store, not_in));
+    }
+    if (evict_in(store, &shards, 0) ||
+        (shards != 0 &&
+         evict_in(store, &shards,
+                  limit_ms < BRIEF_WAIT_MS ? limit_ms : BRIEF_WAIT_MS))) {
+        return KV_OK;
+    }
+    search->waits = false;
+    for (uint32_t i = 0; i < store->geometry.shards; i++) {
+        search->waits |= (shards >> i & 1) &&
+                         ld_rlx(&store->shards[i].lock) != store->lock_word;
+    }
+    return shards == 0 ? KV_NO_ROOM : KV_BUSY;
+}
+
+/* After KV_BUSY: try again?  Until the wait limit has run down. */
+static bool look_again(const kv_store_t *store, search_t *search)
+{
+    int64_t now_ms = kv_now_ms();
+    if (search->give_up_ms == 0) {
+        search->give_up_ms = now_ms + store->config.wait_limit_ms;
+    }
+    return search->waits && now_ms < search->give_up_ms;
 }
 
 static uint32_t log_segments(const kv_shard_t *shard)
@@ -551,7 +599,9 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
     }
     /* Others may take what is freed here, so more than one round can be
      * needed; every round frees a segment. */
-    for (uint32_t round = 0; round < store->segments + 16; round++) {
+    uint32_t round = 0;
+    search_t search = { 0 };
+    while (round < store->segments + 16) {
         if (kv_segment_has_room(store, shard, queue, bytes) ||
             kv_segment_open(store, shard, queue, false)) {
             return KV_OK;
@@ -560,19 +610,27 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
         bool poor = log_segments(shard) < OWN_SEGMENTS_MIN;
         bool strict = round >= LENIENT_ROUNDS;
         if (!poor && evict_one(store, shard, strict)) {
+            round++;
             continue;
         }
         kv_unlock(&shard->lock);
-        kv_result_t result = evict_elsewhere(store, shard);
-        kv_result_t locked = kv_shard_lock(store, shard);
-        if (locked != KV_OK) {
+        kv_result_t result = evict_elsewhere(store, shard, &search);
+        if (kv_shard_lock(store, shard) != KV_OK) {
             return KV_BUSY;
         }
         /* What another found nothing in may have been given back since. */
-        if (result != KV_OK && !(poor && evict_one(store, shard, strict)) &&
-            !kv_segment_has_room(store, shard, queue, bytes) &&
-            !kv_segment_open(store, shard, queue, false)) {
+        if (result == KV_OK || (poor && evict_one(store, shard, strict)) ||
+            kv_segment_has_room(store, shard, queue, bytes) ||
+            kv_segment_open(store, shard, queue, false)) {
+            round++;
+            continue;
+        }
+        if (result == KV_NO_ROOM) {
             return KV_NO_ROOM;
+        }
+        if (!look_again(store, &search)) {
+            kv_unlock(&shard->lock);
+            return KV_BUSY;
         }
     }
     return KV_NO_ROOM;
@@ -580,17 +638,27 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
 
 kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment)
 {
-    for (uint32_t round = 0; round < store->segments + 16; round++) {
+    uint32_t round = 0;
+    search_t search = { 0 };
+
+    while (round < store->segments + 16) {
         *segment = kv_pool_claim(store, KV_STATE_BUILDING, store->entry,
                                  false);
         if (*segment != KV_NO_SEGMENT) {
             return KV_OK;
         }
-        kv_result_t result = evict_elsewhere(store, NULL);
-        if (result != KV_OK) {
-            *segment = kv_pool_claim(store, KV_STATE_BUILDING, store->entry,
-                                     false);
-            return *segment != KV_NO_SEGMENT ? KV_OK : result;
+        kv_result_t result = evict_elsewhere(store, NULL, &search);
+        if (result == KV_OK) {
+            round++;
+            continue;
+        }
+        *segment = kv_pool_claim(store, KV_STATE_BUILDING, store->entry,
+                                 false);
+        if (*segment != KV_NO_SEGMENT) {
+            return KV_OK;
+        }
+        if (result == KV_NO_ROOM || !look_again(store, &search)) {
+            return result;
         }
     }
     return KV_NO_ROOM;

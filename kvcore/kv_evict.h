@@ -27,7 +27,11 @@ static inline bool kv_ghost_fresh(const kv_shard_t *shard, uint64_t ghost)
  *
  * @return KV_OK       there is room, the lock is held
  *         KV_NO_ROOM  the policy allows no eviction; the lock is held
- *         KV_BUSY     the lock could not be had again: it is NOT held
+ *         KV_BUSY     the lock could not be had again, or nothing was found
+ *                     but in shards whose locks could not be had; the
+ *                     lock is NOT held
+ * Another shard that is stuck delays this by some ms; by the wait limit only
+ * where nobody else has anything to give.
  */
 kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
                                 kv_queue_t queue, uint64_t bytes);
@@ -56,6 +60,20 @@ static KV_INLINE kv_result_t kv_shard_lock(kv_store_t *store,
     bool stolen;
     kv_result_t result = kv_lock(store, &shard->lock, &stolen);
     if (UNLIKELY(stolen)) {
+        kv_shard_derive(store, shard);
+    }
+    return result;
+}
+
+/** The same with a wait limit of the caller's; see kv_lock_within(). */
+static inline kv_result_t kv_shard_lock_within(kv_store_t *store,
+                                               kv_shard_t *shard,
+                                               int64_t limit_ms)
+{
+    bool stolen;
+    kv_result_t result =
+        kv_lock_within(store, &shard->lock, limit_ms, &stolen);
+    if (stolen) {
         kv_shard_derive(store, shard);
     }
     return result;

@@ -108,6 +108,12 @@ bool kv_lock_steal(kv_store_t *store, kv_lock_t *lock)
 
 kv_result_t kv_lock_slow(kv_store_t *store, kv_lock_t *lock, bool *stolen)
 {
+    return kv_lock_within(store, lock, store->config.wait_limit_ms, stolen);
+}
+
+kv_result_t kv_lock_within(kv_store_t *store, kv_lock_t *lock,
+                           int64_t limit_ms, bool *stolen)
+{
     int64_t give_up_ms = 0;
     struct timespec pause = { 0, SLEEP_FIRST_NS };
 
@@ -141,9 +147,12 @@ kv_result_t kv_lock_slow(kv_store_t *store, kv_lock_t *lock, bool *stolen)
             }
             continue;
         }
+        if (limit_ms <= 0) {
+            return KV_BUSY;
+        }
         int64_t now_ms = kv_now_ms();
         if (give_up_ms == 0) {
-            give_up_ms = now_ms + store->config.wait_limit_ms;
+            give_up_ms = now_ms + limit_ms;
         } else if (now_ms > give_up_ms) {
             return KV_BUSY;
         }

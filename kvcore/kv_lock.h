@@ -50,6 +50,10 @@ bool kv_lock_owner_dead(kv_store_t *store, uint64_t word);
  */
 kv_result_t kv_lock_slow(kv_store_t *store, kv_lock_t *lock, bool *stolen);
 
+/** The same with a wait limit of the caller's; 0: spins, never sleeps. */
+kv_result_t kv_lock_within(kv_store_t *store, kv_lock_t *lock,
+                           int64_t limit_ms, bool *stolen);
+
 /** Take the lock over if its owner is dead; never waits. */
 bool kv_lock_steal(kv_store_t *store, kv_lock_t *lock);
 

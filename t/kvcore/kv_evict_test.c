@@ -524,6 +524,122 @@ START_TEST(a_random_policy_evicts_old_and_new_alike)
 END_TEST
 
 /* ------------------------------------------------------------------ */
+/* Other shards                                                        */
+
+/* Four shards; nothing here is slow enough for the patient. */
+#define PATIENT_MS 3600000u
+#define SHARDS 4
+
+static void set_up_shards(kv_eviction_t eviction, uint32_t wait_limit_ms)
+{
+    kv_config_t config = kvt_tiny(eviction);
+    config.shards = SHARDS;
+    config.wait_limit_ms = wait_limit_ms;
+    kvt_open(&t, SMALL_BYTES, &config);
+    s = t.store;
+    kvt_fill(value, sizeof(value), 61);
+}
+
+static void set_up_patient(void)
+{
+    set_up_shards(KV_ALLKEYS_LRU, PATIENT_MS);
+}
+
+static void set_up_impatient(void)
+{
+    set_up_shards(KV_ALLKEYS_LRU, 60);
+}
+
+/* Store `len` bytes under a new key of the shard. */
+static kv_result_t set_in(uint32_t shard, size_t len)
+{
+    static char large[9000];
+    static int number;
+    char key[32];
+    do {
+        snprintf(key, sizeof(key), "k%d", number++);
+    } while (kv_hash_shard(s, kvt_hash(s, key)) != shard);
+    return kv_value_set(s, key, strlen(key), large, len, 0, KV_SET_ALWAYS);
+}
+
+/* Nothing but shard 0 has anything to give, or shards 0 and 1. */
+static void fill_shards(uint32_t shards)
+{
+    for (int i = 0; i < 3000; i++) {
+        kvt_assert_ok(set_in(i % 3 == 0 ? shards - 1 : 0, 200));
+    }
+    kvt_assert(s->shards[0].count[KV_QUEUE_SMALL] > 3);
+    kvt_assert(s->shards[3].count[KV_QUEUE_SMALL] == 0);
+}
+
+START_TEST(a_stuck_shard_is_not_waited_for_if_another_gives)
+{
+    kv_store_t *other = kvt_attach(&t);
+    fill_shards(2);
+    kvt_assert_ok(kv_shard_lock(other, &other->shards[_i]));
+    for (int i = 0; i < 20; i++) {
+        kvt_assert_ok(set_in(3, 200));
+    }
+    kvt_assert_ok(set_in(3, 9000));
+    kv_unlock(&other->shards[_i].lock);
+    kv_store_detach(other);
+}
+END_TEST
+
+START_TEST(with_room_in_a_stuck_shard_alone_it_is_busy)
+{
+    kv_store_t *other = kvt_attach(&t);
+    kv_stats_t stats;
+    fill_shards(1);
+    kvt_assert_ok(kv_shard_lock(other, &other->shards[0]));
+    kvt_assert_result(set_in(3, 200), KV_BUSY);
+    kvt_assert_result(set_in(3, 9000), KV_BUSY);
+    kv_store_stats(s, &stats);
+    ck_assert_uint_eq(stats.rejections, 0);
+    kv_unlock(&other->shards[0].lock);
+    kvt_assert_ok(set_in(3, 200));
+    kvt_assert_ok(set_in(3, 9000));
+    kv_store_detach(other);
+}
+END_TEST
+
+START_TEST(a_shard_that_is_let_go_gives_to_who_waits)
+{
+    _Atomic int *word = kvt_shared(4096);
+    fill_shards(1);
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = kvt_fork();
+        if (pid == 0) {
+            kv_store_t *store;
+            kvt_child_check(kv_store_attach(t.memory, t.size_bytes, &store) ==
+                            KV_OK);
+            kvt_child_check(kv_shard_lock(store, &store->shards[0]) == KV_OK);
+            *word = 1;
+            kvt_sleep_ms(100);
+            kv_unlock(&store->shards[0].lock);
+            kvt_child_end(true);
+        }
+        kvt_wait_word(word, 1);
+        *word = 0;
+        kvt_assert_ok(set_in(3, i == 0 ? 200 : 9000));
+        ck_assert_int_eq(kvt_wait(pid), 0);
+    }
+}
+END_TEST
+
+/* As in a signal handler. */
+START_TEST(a_shard_of_its_own_is_not_waited_for)
+{
+    fill_shards(1);
+    kvt_assert_ok(kv_shard_lock(s, &s->shards[0]));
+    kvt_assert_result(set_in(3, 200), KV_BUSY);
+    kvt_assert_result(set_in(3, 9000), KV_BUSY);
+    kv_unlock(&s->shards[0].lock);
+    kvt_assert_ok(set_in(3, 200));
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
 
 START_TEST(idle_segments_are_given_back_at_once)
 {
@@ -598,6 +714,17 @@ int main(void)
     tcase_add_test(tcase, a_poor_shard_lives_off_the_rich_one);
     tcase_add_test(tcase, idle_segments_are_given_back_at_once);
     tcase_add_test(tcase, eviction_leaves_counters_and_deadlines_as_they_are);
+
+    tcase = kvt_case(suite, "other shards, patient");
+    tcase_add_checked_fixture(tcase, set_up_patient, tear_down);
+    tcase_add_loop_test(tcase, a_stuck_shard_is_not_waited_for_if_another_gives,
+                        0, 2);
+    tcase_add_test(tcase, a_shard_that_is_let_go_gives_to_who_waits);
+    tcase_add_test(tcase, a_shard_of_its_own_is_not_waited_for);
+
+    tcase = kvt_case(suite, "other shards, impatient");
+    tcase_add_checked_fixture(tcase, set_up_impatient, tear_down);
+    tcase_add_test(tcase, with_room_in_a_stuck_shard_alone_it_is_busy);
 
     tcase = kvt_case(suite, "volatile-lru");
     tcase_add_checked_fixture(tcase, set_up_volatile, tear_down);
