@@ -11,6 +11,13 @@
  *      dead: copying the same records again would leave it again;
  *   4. the policy chooses a segment and which of its records stay.
  *
+ * The two segments that a shard is writing to, its open ones, are spared by 3
+ * and 4 as long as there are others.  Where there are none, one of the shard's
+ * own that has enough dead bytes is copied into a fresh one; then the policy
+ * chooses from the open ones too, the shard's own before those of others.  At
+ * random every key must go at some time: there the main queue's open segment,
+ * which may never fill up, is one like all others.
+ *
  * allkeys-lru and volatile-lru approximate "least recently used" by S3-FIFO
  * (Yang et al., SOSP 2023), over segments instead of single objects.  New
  * keys go to a small queue of segments; what was read there at least twice
@@ -56,6 +63,7 @@ typedef struct keep {
     uint64_t frequency;   /* what was read so often at least; 0: nothing */
     bool reset;           /* its frequency: to 0, else one less */
     bool ghosts;          /* the rest leaves ghosts */
+    bool renew;           /* copied within its queue, else to the main one */
     uint32_t max_bytes;   /* by frequency, at most */
 } keep_t;
 
@@ -100,20 +108,25 @@ static uint32_t segment_end(const kv_store_t *store, uint32_t segment)
                ? end : store->geometry.segment_bytes;
 }
 
-/* Copy a live record into the main queue and let its slot point there. */
+static kv_queue_t queue_of(const kv_store_t *store, uint32_t segment)
+{
+    return kv_word_state(ld_rlx(&store->words[segment])) == KV_STATE_MAIN
+               ? KV_QUEUE_MAIN : KV_QUEUE_SMALL;
+}
+
+/* Copy a live record into the queue and let its slot point there. */
 static bool copy_forward(kv_store_t *store, kv_shard_t *shard,
-                         const seen_t *seen, _Atomic uint64_t *slot,
-                         uint64_t frequency_bits)
+                         kv_queue_t queue, const seen_t *seen,
+                         _Atomic uint64_t *slot, uint64_t frequency_bits)
 {
     const kv_shape_t *shape = &seen->shape;
-    if (!kv_segment_has_room(store, shard, KV_QUEUE_MAIN,
-                             shape->total_bytes) &&
-        !kv_segment_open(store, shard, KV_QUEUE_MAIN, true)) {
+    if (!kv_segment_has_room(store, shard, queue, shape->total_bytes) &&
+        !kv_segment_open(store, shard, queue, true)) {
         return false;
     }
     unsigned char *copy =
-        kv_record_append(store, shard, KV_QUEUE_MAIN, shape->flags,
-                         shape->key_len, shape->stored_bytes);
+        kv_record_append(store, shard, queue, shape->flags, shape->key_len,
+                         shape->stored_bytes);
     st_rlx(kv_record_word(copy, 0), ld_rlx(kv_record_word(seen->record, 0)));
     kv_copy(copy + 16, seen->record + 16, shape->total_bytes - 16);
     st_rel(slot, kv_slot_make(kv_hash_tag(seen->hash), frequency_bits,
@@ -154,8 +167,14 @@ static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
     uint32_t end = segment_end(store, segment);
     uint32_t copied = 0;
     int64_t now_ms = kv_now_ms();
+    kv_queue_t queue =
+        keep->renew ? queue_of(store, segment) : KV_QUEUE_MAIN;
     bool broken = false;
 
+    /* Nothing is copied into the segment itself. */
+    if (ld_rlx(&shard->open[queue]) == segment + 1) {
+        st_rlx(&shard->open[queue], 0);
+    }
     while (at < end && !broken &&
            ld_rlx(&store->segment[segment].live_bytes) != 0) {
         uint32_t count =
@@ -185,7 +204,7 @@ static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
                 if (!keep->all && bits != 0) {
                     bits = keep->reset ? 0 : bits - KV_FREQUENCY_ONE;
                 }
-                if (copy_forward(store, shard, seen, slot, bits)) {
+                if (copy_forward(store, shard, queue, seen, slot, bits)) {
                     copied += seen->shape.total_bytes;
                     continue;
                 }
@@ -247,14 +266,30 @@ static void sweep_segment(kv_store_t *store, kv_shard_t *shard,
 typedef struct choice {
     uint32_t idle;         /* nothing live */
     uint32_t overdue;      /* longest past a deadline */
-    uint32_t deadest;      /* most dead bytes before write_off */
+    uint32_t deadest;      /* most dead bytes before write_off; not open */
     uint32_t dead_bytes;
     uint32_t oldest[KV_QUEUES]; /* that the policy may evict from */
-    uint32_t closed;       /* segments that could be chosen */
+    uint32_t count;        /* segments that could be chosen */
 } choice_t;
 
+static bool is_open(const kv_shard_t *shard, kv_queue_t queue,
+                    uint32_t segment)
+{
+    return ld_rlx(&shard->open[queue]) == segment + 1;
+}
+
+/* May the policy choose from this log segment? */
+static bool may_choose(const kv_store_t *store, const kv_shard_t *shard,
+                       uint32_t segment, bool open_too)
+{
+    return open_too ||
+           (!is_open(shard, KV_QUEUE_SMALL, segment) &&
+            (!is_open(shard, KV_QUEUE_MAIN, segment) ||
+             store->config.eviction == KV_ALLKEYS_RANDOM));
+}
+
 static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
-                             choice_t *choice)
+                             bool open_too, choice_t *choice)
 {
     uint64_t oldest_sequence[KV_QUEUES] = { UINT64_MAX, UINT64_MAX };
     int64_t overdue_ms = kv_now_ms();
@@ -278,21 +313,22 @@ static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
             overdue_ms = ld_rlx(&books->min_deadline_ms);
             choice->overdue = segment;
         }
-        if (ld_rlx(&shard->open[KV_QUEUE_SMALL]) == segment + 1 ||
-            ld_rlx(&shard->open[KV_QUEUE_MAIN]) == segment + 1) {
-            continue;
-        }
-        choice->closed++;
         uint32_t live = ld_rlx(&books->live_bytes);
         if (live == 0) {
             choice->idle = segment;
         }
         uint32_t dead = ld_rlx(&books->write_off) - KV_SEGMENT_HEAD_BYTES -
                         live;
-        if (dead > choice->dead_bytes) {
+        if (dead > choice->dead_bytes &&
+            !is_open(shard, KV_QUEUE_SMALL, segment) &&
+            !is_open(shard, KV_QUEUE_MAIN, segment)) {
             choice->deadest = segment;
             choice->dead_bytes = dead;
         }
+        if (!may_choose(store, shard, segment, open_too)) {
+            continue;
+        }
+        choice->count++;
         if (ld_rlx(&books->sequence) < oldest_sequence[queue] &&
             (!volatile_only ||
              (ld_rlx(&books->permanent_bytes) <= permanent_max &&
@@ -314,10 +350,10 @@ static uint64_t shard_random(kv_shard_t *shard)
     return x;
 }
 
-static uint32_t random_closed_segment(kv_store_t *store, kv_shard_t *shard,
-                                      uint32_t closed)
+static uint32_t random_segment(kv_store_t *store, kv_shard_t *shard,
+                               bool open_too, uint32_t count)
 {
-    uint32_t skip = (uint32_t)(shard_random(shard) >> 32) % closed;
+    uint32_t skip = (uint32_t)(shard_random(shard) >> 32) % count;
     uint32_t at = ld_rlx(&shard->first);
 
     for (uint32_t steps = 0; at != 0 && at <= store->segments &&
@@ -325,8 +361,7 @@ static uint32_t random_closed_segment(kv_store_t *store, kv_shard_t *shard,
         uint32_t segment = at - 1;
         at = ld_rlx(&store->segment[segment].next);
         if (kv_word_state(ld_rlx(&store->words[segment])) == KV_STATE_LARGE ||
-            ld_rlx(&shard->open[KV_QUEUE_SMALL]) == segment + 1 ||
-            ld_rlx(&shard->open[KV_QUEUE_MAIN]) == segment + 1) {
+            !may_choose(store, shard, segment, open_too)) {
             continue;
         }
         if (skip-- == 0) {
@@ -397,9 +432,9 @@ void kv_evict_idle(kv_store_t *store, kv_shard_t *shard)
 {
     choice_t choice;
 
-    for (look_at_segments(store, shard, &choice);
+    for (look_at_segments(store, shard, false, &choice);
          choice.idle != KV_NO_SEGMENT;
-         look_at_segments(store, shard, &choice)) {
+         look_at_segments(store, shard, false, &choice)) {
         kv_segment_unlink(store, shard, choice.idle);
         kv_pool_return(store, choice.idle);
     }
@@ -432,31 +467,36 @@ static bool evict_by_age(kv_store_t *store, kv_shard_t *shard,
 }
 
 static bool evict_at_random(kv_store_t *store, kv_shard_t *shard,
-                            const choice_t *choice)
+                            bool open_too, const choice_t *choice)
 {
     static const keep_t keep_nothing = { 0 };
-    if (choice->closed == 0) {
+    if (choice->count == 0) {
         return false;
     }
-    uint32_t segment = random_closed_segment(store, shard, choice->closed);
+    uint32_t segment = random_segment(store, shard, open_too, choice->count);
     return segment != KV_NO_SEGMENT &&
            empty_segment(store, shard, segment, &keep_nothing);
+}
+
+/* So many dead bytes make it worth while to copy the rest of a segment. */
+static uint32_t compact_min(const kv_store_t *store)
+{
+    return store->geometry.segment_bytes /
+           (store->config.eviction == KV_NOEVICTION ? 20 : 4);
 }
 
 /* Empty one segment of the shard.  false: the policy allows none.  With
  * `strict` at least half of it is evicted; else all of it may have been
  * copied forward, so that nothing is gained yet but its frequencies fell. */
-static bool evict_one(kv_store_t *store, kv_shard_t *shard, bool strict)
+static bool evict_one(kv_store_t *store, kv_shard_t *shard, bool strict,
+                      bool open_too)
 {
     static const keep_t keep_all = { .all = true };
-    uint32_t segment_bytes = store->geometry.segment_bytes;
     kv_eviction_t policy = store->config.eviction;
-    uint32_t compact_min =
-        policy == KV_NOEVICTION ? segment_bytes / 20 : segment_bytes / 4;
     choice_t choice;
 
     for (uint32_t sweeps = 0;; sweeps++) {
-        look_at_segments(store, shard, &choice);
+        look_at_segments(store, shard, open_too, &choice);
         if (choice.idle != KV_NO_SEGMENT) {
             kv_segment_unlink(store, shard, choice.idle);
             kv_pool_return(store, choice.idle);
@@ -471,7 +511,8 @@ static bool evict_one(kv_store_t *store, kv_shard_t *shard, bool strict)
             return true;
         }
     }
-    if (choice.deadest != KV_NO_SEGMENT && choice.dead_bytes >= compact_min &&
+    if (choice.deadest != KV_NO_SEGMENT &&
+        choice.dead_bytes >= compact_min(store) &&
         empty_segment(store, shard, choice.deadest, &keep_all)) {
         return true;
     }
@@ -479,11 +520,31 @@ static bool evict_one(kv_store_t *store, kv_shard_t *shard, bool strict)
         return false;
     }
     if (policy == KV_ALLKEYS_RANDOM
-            ? evict_at_random(store, shard, &choice)
+            ? evict_at_random(store, shard, open_too, &choice)
             : evict_by_age(store, shard, &choice, strict)) {
         return true;
     }
     return ld_rlx(&shard->large_count) != 0 && evict_large(store, shard);
+}
+
+/* Copy what lives in the queue's open segment into a fresh one, if that makes
+ * room for `bytes`. */
+static bool renew_open(kv_store_t *store, kv_shard_t *shard, kv_queue_t queue,
+                       uint64_t bytes)
+{
+    static const keep_t keep_all = { .all = true, .renew = true };
+    uint32_t open = ld_rlx(&shard->open[queue]);
+
+    if (open == 0 || open > store->segments) {
+        return false;
+    }
+    uint32_t used = segment_end(store, open - 1);
+    uint32_t kept = KV_SEGMENT_HEAD_BYTES +
+                    ld_rlx(&store->segment[open - 1].live_bytes);
+    return kept + bytes <= store->geometry.segment_bytes &&
+           kept + compact_min(store) <= used &&
+           kv_segment_open(store, shard, queue, true) &&
+           empty_segment(store, shard, open - 1, &keep_all);
 }
 
 /* ------------------------------------------------------------------ */
@@ -505,13 +566,15 @@ static uint64_t shard_wealth(const kv_store_t *store, const kv_shard_t *shard)
 
 /* A search for room in other shards. */
 typedef struct search {
+    bool open_too;          /* nothing else is left */
     bool waits;             /* a lock may be let go that could not be had */
     int64_t give_up_ms;     /* when not to wait for it any more; 0: unset */
 } search_t;
 
 /* Evict in one of these shards, the richest first.  Waits for at most
  * limit_ms in all; *shards becomes those whose locks could not be had. */
-static bool evict_in(kv_store_t *store, uint64_t *shards, int64_t limit_ms)
+static bool evict_in(kv_store_t *store, uint64_t *shards, int64_t limit_ms,
+                     bool open_too)
 {
     int64_t give_up_ms = kv_now_ms() + limit_ms;
     uint64_t left = *shards;
@@ -538,7 +601,7 @@ static bool evict_in(kv_store_t *store, uint64_t *shards, int64_t limit_ms)
             busy |= bit;
             continue;
         }
-        bool freed = evict_one(store, richest, true);
+        bool freed = evict_one(store, richest, true, open_too);
         kv_unlock(&richest->lock);
         if (freed) {
             return true;
@@ -561,10 +624,11 @@ static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in,
     if (not_in != NULL) {
         shards &= ~(UINT64_C(1) << kv_shard_number(store, not_in));
     }
-    if (evict_in(store, &shards, 0) ||
+    if (evict_in(store, &shards, 0, search->open_too) ||
         (shards != 0 &&
          evict_in(store, &shards,
-                  limit_ms < BRIEF_WAIT_MS ? limit_ms : BRIEF_WAIT_MS))) {
+                  limit_ms < BRIEF_WAIT_MS ? limit_ms : BRIEF_WAIT_MS,
+                  search->open_too))) {
         return KV_OK;
     }
     search->waits = false;
@@ -573,6 +637,14 @@ static kv_result_t evict_elsewhere(kv_store_t *store, const kv_shard_t *not_in,
                          ld_rlx(&store->shards[i].lock) != store->lock_word;
     }
     return shards == 0 ? KV_NO_ROOM : KV_BUSY;
+}
+
+/* Nothing was found: go on with the open segments? */
+static bool last_resort(const kv_store_t *store, search_t *search)
+{
+    bool more = !search->open_too && store->config.eviction != KV_NOEVICTION;
+    search->open_too = true;
+    return more;
 }
 
 /* After KV_BUSY: try again?  Until the wait limit has run down. */
@@ -598,7 +670,7 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
         return KV_NO_ROOM;
     }
     /* Others may take what is freed here, so more than one round can be
-     * needed; every round frees a segment. */
+     * needed; every round frees a segment or makes the room in one. */
     uint32_t round = 0;
     search_t search = { 0 };
     while (round < store->segments + 16) {
@@ -607,9 +679,11 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
             return KV_OK;
         }
         kv_large_reap(store);
-        bool poor = log_segments(shard) < OWN_SEGMENTS_MIN;
         bool strict = round >= LENIENT_ROUNDS;
-        if (!poor && evict_one(store, shard, strict)) {
+        bool poor =
+            log_segments(shard) < OWN_SEGMENTS_MIN && !search.open_too;
+        if ((!poor && evict_one(store, shard, strict, search.open_too)) ||
+            renew_open(store, shard, queue, bytes)) {
             round++;
             continue;
         }
@@ -619,10 +693,14 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
             return KV_BUSY;
         }
         /* What another found nothing in may have been given back since. */
-        if (result == KV_OK || (poor && evict_one(store, shard, strict)) ||
+        if (result == KV_OK ||
+            (poor && evict_one(store, shard, strict, false)) ||
             kv_segment_has_room(store, shard, queue, bytes) ||
             kv_segment_open(store, shard, queue, false)) {
             round++;
+            continue;
+        }
+        if (last_resort(store, &search)) {
             continue;
         }
         if (result == KV_NO_ROOM) {
@@ -657,7 +735,8 @@ kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment)
         if (*segment != KV_NO_SEGMENT) {
             return KV_OK;
         }
-        if (result == KV_NO_ROOM || !look_again(store, &search)) {
+        if (!last_resort(store, &search) &&
+            (result == KV_NO_ROOM || !look_again(store, &search))) {
             return result;
         }
     }

@@ -50,7 +50,7 @@ kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment);
 _Atomic uint64_t *kv_evict_from_chain(kv_store_t *store, kv_shard_t *shard,
                                       kv_bucket_t *home);
 
-/** Give back every closed segment of the shard without a live record. */
+/** Give back every log segment of the shard without a live record. */
 void kv_evict_idle(kv_store_t *store, kv_shard_t *shard);
 
 /** kv_lock() of a shard: after a takeover its counters are derived anew. */

@@ -225,6 +225,47 @@ START_TEST(a_full_store_takes_in_what_was_deleted)
 }
 END_TEST
 
+/* The segment that the key's record is in. */
+static uint32_t segment_of(const char *key)
+{
+    kv_place_t place;
+    kv_place_find(s, kvt_hash(s, key), key, strlen(key), &place);
+    kvt_assert(place.slot != NULL);
+    return kv_segment_of(s, place.record);
+}
+
+/* Delete each `step`th key of those that stand in the open segment where new
+ * ones go; returns how many. */
+static int delete_in_open(const char *prefix, int count, int step)
+{
+    uint32_t open = s->shards[0].open[KV_QUEUE_SMALL] - 1;
+    int found = 0;
+    int deleted = 0;
+    for (int i = 0; i < count; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "%s%d", prefix, i);
+        if (segment_of(key) == open && found++ % step == 0) {
+            kvt_assert_ok(kvt_delete(s, key));
+            deleted++;
+        }
+    }
+    return deleted;
+}
+
+START_TEST(the_newest_keys_make_room_too_when_deleted)
+{
+    int stored = fill_until_refused(200);
+    int deleted = delete_in_open("k", stored, _i + 1);
+    ck_assert_int_ge(deleted, 5);
+    for (int i = 0; i < deleted; i++) {
+        kvt_assert_ok(set("again", i, 200, 0));
+    }
+    ck_assert_int_eq(present("k", stored), stored - deleted);
+    ck_assert_int_eq(present("again", deleted), deleted);
+    kvt_assert_sound(s);
+}
+END_TEST
+
 START_TEST(an_existing_counter_counts_on_in_a_full_store)
 {
     int64_t sum;
@@ -492,6 +533,41 @@ START_TEST(clearing_a_deadline_saves_a_key)
 }
 END_TEST
 
+/* Full of permanent keys but for the segment that is written to. */
+START_TEST(keys_that_may_go_do_so_wherever_they_are)
+{
+    int stored = fill_until_refused(200);
+    stored -= delete_in_open("k", stored, 1);
+    for (int i = 0; i < 500; i++) {
+        kvt_assert_ok(set("dated", i, 200, 100000000));
+        kvt_assert(has("dated", i));
+    }
+    ck_assert_int_eq(present("k", stored), stored);
+    ck_assert_uint_gt(evictions(), 450);
+}
+END_TEST
+
+START_TEST(at_random_nothing_stays_for_ever)
+{
+    for (int i = 0; i < 300; i++) {
+        kvt_assert_ok(set("old", i, 200, 0));
+    }
+    for (int i = 0; i < 300; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "old%d", i);
+        if (i % 3 != 0) {
+            kvt_assert_ok(kvt_delete(s, key));
+        }
+    }
+    /* What is left is copied forward, and nothing after that. */
+    for (int i = 0; i < 20000; i++) {
+        kvt_assert_ok(set("new", i, 200, 0));
+        kvt_assert(i != 300 || s->shards[0].count[KV_QUEUE_MAIN] > 0);
+    }
+    ck_assert_int_eq(present("old", 300), 0);
+}
+END_TEST
+
 START_TEST(a_random_policy_evicts_old_and_new_alike)
 {
     enum { SETS = 20000 };
@@ -627,6 +703,45 @@ START_TEST(a_shard_that_is_let_go_gives_to_who_waits)
 }
 END_TEST
 
+/* As few segments as shards, and some more: each shard writes to the only
+ * one it has. */
+START_TEST(with_few_segments_every_shard_still_takes_keys)
+{
+    static const kv_eviction_t policies[] = { KV_ALLKEYS_LRU,
+                                              KV_VOLATILE_LRU,
+                                              KV_ALLKEYS_RANDOM };
+    kv_config_t config = kvt_tiny(policies[_i % 3]);
+    kv_geometry_t g = { 0 };
+    size_t size_bytes = 40000;
+    uint32_t segments = 9 + (uint32_t)_i / 3 * 4;
+    kvt_t few;
+    kv_stats_t stats;
+    config.shards = 8;
+    while (g.segments < segments) {
+        size_bytes += 512;
+        (void)kv_geometry_make(size_bytes, &config, &g);
+    }
+    ck_assert_uint_eq(g.segments, segments);
+    kvt_open(&few, size_bytes, &config);
+    s = few.store;
+    for (int i = 0; i < 3000; i++) {
+        kvt_assert_ok(set("k", i, 200, 100000000));
+        kvt_assert(has("k", i));
+        for (int j = 0; j < 4; j++) {
+            use("k", i - i % 7);
+        }
+        if (i % 5 == 0) {
+            (void)set("k", i / 2, 100 + i % 200, 100000000);
+        }
+    }
+    kv_store_stats(s, &stats);
+    ck_assert_uint_eq(stats.rejections, 0);
+    ck_assert_uint_gt(stats.evictions, 1000);
+    kvt_close(&few);
+    s = t.store;
+}
+END_TEST
+
 /* As in a signal handler. */
 START_TEST(a_shard_of_its_own_is_not_waited_for)
 {
@@ -699,6 +814,8 @@ int main(void)
     tcase_add_test(tcase, a_full_store_tells_what_stands_against_a_set);
     tcase_add_test(tcase, it_refuses_only_when_nearly_all_is_live);
     tcase_add_test(tcase, a_full_store_takes_in_what_was_deleted);
+    tcase_add_loop_test(tcase, the_newest_keys_make_room_too_when_deleted, 0,
+                        3);
     tcase_add_test(tcase, an_existing_counter_counts_on_in_a_full_store);
 
     tcase = kvt_case(suite, "allkeys-lru");
@@ -720,6 +837,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_stuck_shard_is_not_waited_for_if_another_gives,
                         0, 2);
     tcase_add_test(tcase, a_shard_that_is_let_go_gives_to_who_waits);
+    tcase_add_loop_test(tcase, with_few_segments_every_shard_still_takes_keys,
+                        0, 12);
     tcase_add_test(tcase, a_shard_of_its_own_is_not_waited_for);
 
     tcase = kvt_case(suite, "other shards, impatient");
@@ -731,11 +850,13 @@ int main(void)
     tcase_add_test(tcase, only_keys_with_a_deadline_are_evicted);
     tcase_add_test(tcase, full_of_permanent_keys_it_refuses);
     tcase_add_test(tcase, clearing_a_deadline_saves_a_key);
+    tcase_add_test(tcase, keys_that_may_go_do_so_wherever_they_are);
     tcase_add_test(tcase, what_is_not_stored_evicts_nobody);
 
     tcase = kvt_case(suite, "allkeys-random");
     tcase_add_checked_fixture(tcase, set_up_random, tear_down);
     tcase_add_test(tcase, a_random_policy_evicts_old_and_new_alike);
+    tcase_add_test(tcase, at_random_nothing_stays_for_ever);
     tcase_add_test(tcase, what_is_not_stored_evicts_nobody);
     return kvt_run(suite);
 }
