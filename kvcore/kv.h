@@ -120,7 +120,9 @@ typedef struct kv_config {
     uint32_t min_compress_bytes;       /* smaller values are kept plain */
     uint32_t threads_max;              /* attached at a time; default 512 */
     uint32_t wait_limit_ms;            /* before KV_BUSY; default 2000 */
-    /* Geometry; 0 means the default for the size. */
+    /* Geometry; 0 means the default for the size.  There must be room for a
+     * segment for each shard, beside some (a 64th of all, 1 to 8) that are
+     * kept free for moving records. */
     uint32_t segment_bytes;            /* power of two, 4 KiB to 1 MiB */
     uint32_t shards;                   /* power of two, 1 to 64 */
 } kv_config_t;
@@ -171,7 +173,8 @@ uint64_t kv_layout_hash(void);
  * @param size_bytes  all the memory the store will ever use
  * @param config      NULL: the defaults
  * @return KV_OK
- *         KV_INVALID  size_bytes below the minimum, or config out of range
+ *         KV_INVALID  size_bytes below the minimum, or config out of range,
+ *                     or more shards than segments (see kv_config_t)
  */
 kv_result_t kv_store_create(void *memory, size_t size_bytes,
                             const kv_config_t *config);

@@ -106,7 +106,8 @@ kv_result_t kv_geometry_make(uint64_t size_bytes, const kv_config_t *config,
     uint64_t reserve = segments / 64;
     g->reserve = (uint32_t)(reserve < 1 ? 1
                             : reserve > RESERVE_MAX ? RESERVE_MAX : reserve);
-    return KV_OK;
+    /* One for each shard to write to, or some could never take a key. */
+    return segments < (uint64_t)g->shards + g->reserve ? KV_INVALID : KV_OK;
 }
 
 uint64_t kv_layout_hash(void)

@@ -34,7 +34,7 @@ static void assert_inside(const kv_geometry_t *g)
     kvt_assert((uint64_t)g->free_map_words * 64 >= g->segments);
     kvt_assert((uint64_t)g->overflow_map_words * 64 >= g->overflow);
     kvt_assert(g->reserve > 0);
-    kvt_assert(g->reserve < g->segments);
+    kvt_assert(g->segments >= g->shards + g->reserve);
 }
 
 START_TEST(regions_follow_each_other_inside_the_memory)
@@ -99,6 +99,8 @@ static const struct {
     { "no power of two", 8u << 20, { USUAL, .segment_bytes = 5000 } },
     { "three shards", 64u << 20, { USUAL, .shards = 3 } },
     { "128 shards", 1u << 30, { USUAL, .shards = 128 } },
+    { "16 segments for 64 shards", 4u << 20, { USUAL, .shards = 64,
+                                               .segment_bytes = 256u << 10 } },
     { "no threads", 8u << 20, { .threads_max = 0 } },
     { "too many threads", 64u << 20, { .threads_max = 8001 } },
     { "threads alone fill it", 4u << 20, { .threads_max = 8000,
@@ -114,6 +116,25 @@ START_TEST(what_is_out_of_range_is_refused)
     ck_assert_msg(kv_geometry_make(refused[_i].size_bytes,
                                    &refused[_i].config, &g) == KV_INVALID,
                   "%s: was taken", refused[_i].what);
+}
+END_TEST
+
+START_TEST(there_is_a_segment_for_each_shard)
+{
+    kv_config_t config = { USUAL, .segment_bytes = 4096 };
+    for (config.shards = 8; config.shards <= KV_SHARDS_MAX;
+         config.shards *= 2) {
+        kv_geometry_t g;
+        uint64_t size = 0;
+        /* What is refused is the smaller size, not this many shards. */
+        while (kv_geometry_make(size, &config, &g) != KV_OK) {
+            size += 512;
+            kvt_assert(size < 4u << 20);
+        }
+        ck_assert_uint_eq(g.segments, config.shards + 1);
+        ck_assert_uint_eq(g.reserve, 1);
+        assert_inside(&g);
+    }
 }
 END_TEST
 
@@ -161,6 +182,7 @@ int main(void)
                         COUNT(usual));
     tcase_add_loop_test(tcase, what_is_out_of_range_is_refused, 0,
                         COUNT(refused));
+    tcase_add_test(tcase, there_is_a_segment_for_each_shard);
     tcase_add_test(tcase, the_smallest_store_is_4_mib);
     tcase_add_test(tcase, an_unaligned_start_is_moved_to_a_line);
     tcase_add_test(tcase, the_layout_hash_is_the_same_each_time);
