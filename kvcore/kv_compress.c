@@ -7,6 +7,10 @@
 #include "kv_compress.h"
 
 #include <limits.h>
+#ifdef HAVE_BROTLI
+#include <setjmp.h>
+#endif
+#include <stddef.h>
 #include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -60,6 +64,97 @@ bool kv_compress_available(kv_compression_t method)
     return false;
 }
 
+#ifdef HAVE_BROTLI
+/* Brotli's encoder, as it is usually built, ends the process when it gets no
+ * memory (BrotliAllocate in its c/enc/memory.c).  So it gets its memory from
+ * here, and none is a jump out of it; what it has taken until then is given
+ * back by the list. */
+typedef struct brotli_block {
+    struct brotli_block *next;
+    struct brotli_block **link;
+    max_align_t bytes[];
+} brotli_block_t;
+
+typedef struct brotli_memory {
+    brotli_block_t *blocks;
+    jmp_buf out_of_memory;
+} brotli_memory_t;
+
+static void *brotli_alloc(void *opaque, size_t bytes)
+{
+    brotli_memory_t *memory = opaque;
+    brotli_block_t *block = NULL;
+
+    if (bytes <= SIZE_MAX - sizeof(*block)) {
+        block = malloc(sizeof(*block) + bytes);
+    }
+    if (block == NULL) {
+        longjmp(memory->out_of_memory, 1);
+    }
+    block->next = memory->blocks;
+    block->link = &memory->blocks;
+    if (block->next != NULL) {
+        block->next->link = &block->next;
+    }
+    memory->blocks = block;
+    return block->bytes;
+}
+
+static void brotli_free(void *opaque, void *bytes)
+{
+    (void)opaque;
+    if (bytes != NULL) {
+        brotli_block_t *block =
+            (brotli_block_t *)(void *)((char *)bytes -
+                                       offsetof(brotli_block_t, bytes));
+        *block->link = block->next;
+        if (block->next != NULL) {
+            block->next->link = block->link;
+        }
+        free(block);
+    }
+}
+
+/* Apart from brotli_pack(), as what setjmp's caller changes is lost. */
+static size_t brotli_run(brotli_memory_t *memory, int level,
+                         const void *value, size_t value_len,
+                         unsigned char *to, size_t room)
+{
+    if (setjmp(memory->out_of_memory) != 0) {
+        return 0;
+    }
+    BrotliEncoderState *state =
+        BrotliEncoderCreateInstance(brotli_alloc, brotli_free, memory);
+    const uint8_t *from = value;
+    size_t bytes = 0;
+    if (state == NULL) {
+        return 0;
+    }
+    BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t)level);
+    BrotliEncoderSetParameter(state, BROTLI_PARAM_SIZE_HINT,
+                              value_len < UINT32_MAX ? (uint32_t)value_len
+                                                     : UINT32_MAX);
+    bool whole = BrotliEncoderCompressStream(state, BROTLI_OPERATION_FINISH,
+                                             &value_len, &from, &room, &to,
+                                             &bytes) &&
+                 BrotliEncoderIsFinished(state);
+    BrotliEncoderDestroyInstance(state);
+    return whole ? bytes : 0;
+}
+
+static size_t brotli_pack(int level, const void *value, size_t value_len,
+                          unsigned char *to, size_t room)
+{
+    brotli_memory_t memory = { .blocks = NULL };
+    size_t bytes = brotli_run(&memory, level, value, value_len, to, room);
+
+    while (memory.blocks != NULL) {
+        brotli_free(&memory, memory.blocks->bytes);
+    }
+    return bytes;
+}
+#endif
+
 size_t kv_compress(kv_store_t *store, const void *value, size_t value_len,
                    const void **packed)
 {
@@ -103,14 +198,10 @@ size_t kv_compress(kv_store_t *store, const void *value, size_t value_len,
     }
 #endif
 #ifdef HAVE_BROTLI
-    case KV_COMPRESS_BROTLI: {
-        size_t bytes = room;
+    case KV_COMPRESS_BROTLI:
         /* Brotli's own default, 11, is for files that are packed once. */
-        return BrotliEncoderCompress(level == 0 ? 4 : level,
-                                     BROTLI_DEFAULT_WINDOW,
-                                     BROTLI_MODE_GENERIC, value_len, value,
-                                     &bytes, to) ? bytes : 0;
-    }
+        return brotli_pack(level == 0 ? 4 : level, value, value_len, to,
+                           room);
 #endif
     default:
         return 0;

@@ -324,9 +324,8 @@ int main(void)
     tcase_add_test(tcase, an_audit_without_memory_says_that_it_is_none);
 
     tcase = kvt_case(suite, "compression");
-    /* Not brotli's encoder: Debian's ends the process itself. */
     tcase_add_loop_test(tcase, a_value_that_cannot_be_packed_is_stored_plain,
-                        0, METHODS_LOOPS - 2);
+                        0, METHODS_LOOPS);
     tcase_add_loop_test(tcase, a_value_that_cannot_be_unpacked_stays, 0,
                         METHODS_LOOPS);
     return kvt_run(suite);
