@@ -94,6 +94,21 @@ void scene_put(scene_t *scene, uint32_t key, size_t bytes, int64_t ttl_ms);
 /** Make `count` keys of `bytes`, in alternating shards. */
 void scene_fill(scene_t *scene, uint32_t count, size_t bytes);
 
+/* Full stores, where the policy evicts nothing that has no deadline. */
+
+/** Key 0 and seven more are not there. */
+void scene_full(scene_t *scene);
+
+/** Key 0 is there. */
+void scene_full_and_there(scene_t *scene);
+
+/** Where shard 0 writes new keys half is dead. */
+void scene_full_with_dead(scene_t *scene);
+
+/** What stands where shard 0 writes new keys, and nothing else, has a
+ * deadline. */
+void scene_full_but_for_open(scene_t *scene);
+
 /* ------------------------------------------------------------------ */
 /* What a reader sees                                                  */
 

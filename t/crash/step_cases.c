@@ -98,6 +98,12 @@ static int64_t large_segments(scene_t *scene)
     return sum;
 }
 
+/* 1 while the main queue of key 0's shard has an open segment. */
+static int64_t main_open(scene_t *scene)
+{
+    return ld_rlx(&scene->store->shards[0].open[KV_QUEUE_MAIN]) != 0;
+}
+
 static int64_t deletes(scene_t *scene)
 {
     return (int64_t)stats_of(scene).deletes;
@@ -349,6 +355,15 @@ static void add_large(scene_t *scene, uint32_t i)
               KV_SET_ALWAYS);
 }
 
+/* Sooner or later over keys that are there, so that segments are compacted
+ * and the main queue has an open one. */
+static void add_with_main(scene_t *scene, uint32_t i)
+{
+    do {
+        add_small(scene, i++);
+    } while (main_open(scene) == 0);
+}
+
 static void add_deleted(scene_t *scene, uint32_t i)
 {
     add_small(scene, i);
@@ -376,6 +391,11 @@ static kv_result_t set_ttl(scene_t *scene)
     return scene_set(scene, 0, 200, 5 * HOUR_MS, KV_SET_ALWAYS);
 }
 
+static kv_result_t set_ttl_400(scene_t *scene)
+{
+    return scene_set(scene, 0, 400, 5 * HOUR_MS, KV_SET_ALWAYS);
+}
+
 static kv_result_t set_keep(scene_t *scene)
 {
     return scene_set(scene, 0, 90, KV_KEEP_TTL, KV_SET_ALWAYS);
@@ -384,6 +404,11 @@ static kv_result_t set_keep(scene_t *scene)
 static kv_result_t setnx(scene_t *scene)
 {
     return scene_set(scene, 0, 90, HOUR_MS, KV_SET_IF_ABSENT);
+}
+
+static kv_result_t setnx_400(scene_t *scene)
+{
+    return scene_set(scene, 0, 400, HOUR_MS, KV_SET_IF_ABSENT);
 }
 
 static kv_result_t setxx(scene_t *scene)
@@ -568,6 +593,34 @@ static kv_result_t set_many(scene_t *scene)
     return result;
 }
 
+/* More than the store takes at a time. */
+#define BATCHES 34u
+
+static void batches_there(scene_t *scene)
+{
+    scene_fill(scene, BATCHES, 30);
+}
+
+static kv_result_t set_batches(scene_t *scene)
+{
+    static unsigned char value[BATCHES][40];
+    kv_item_t item[BATCHES];
+    kv_result_t result = KV_OK;
+
+    for (uint32_t i = 0; i < BATCHES; i++) {
+        scene_value(value[i], i, sizeof(value[i]));
+        item[i] = (kv_item_t){ .key = scene->key[i].text,
+                               .key_len = scene->key[i].bytes,
+                               .value = value[i],
+                               .value_len = sizeof(value[i]) };
+    }
+    kv_items_set(scene->store, item, BATCHES, KV_NO_TTL);
+    for (uint32_t i = 0; i < BATCHES; i++) {
+        result = item[i].result != KV_OK ? item[i].result : result;
+    }
+    return result;
+}
+
 static kv_result_t get_many(scene_t *scene)
 {
     unsigned char value[KV_SHORT_VALUE_BYTES];
@@ -646,6 +699,15 @@ const step_case_t step_cases[] = {
       .run = setnx, .prepare = small_there, .expect = KV_EXISTS },
     { .name = "set if present",
       .run = setxx, .prepare = small_there },
+    { .name = "setnx of a key that is there, in a full store",
+      .run = setnx_400, .prepare = scene_full_and_there, .expect = KV_EXISTS,
+      .options = "eviction=noeviction" },
+    { .name = "setnx in a full store",
+      .run = setnx_400, .prepare = scene_full, .expect = KV_NO_ROOM,
+      .options = "eviction=noeviction" },
+    { .name = "set if present of a key that is not there, in a full store",
+      .run = setxx, .prepare = scene_full, .expect = KV_MISSING,
+      .options = "eviction=noeviction" },
     { .name = "delete",
       .run = delete_0, .prepare = small_there },
     { .name = "delete of a key that is not there",
@@ -715,6 +777,18 @@ const step_case_t step_cases[] = {
     { .name = "set that evicts",
       .run = set_400, .prepare = only_0, .measure = evictions,
       .advance = add_small },
+    { .name = "setnx that evicts",
+      .run = setnx_400, .prepare = only_0, .measure = evictions,
+      .advance = add_small },
+    { .name = "set that renews the open segment",
+      .run = set_400, .prepare = scene_full_with_dead, .measure = generations,
+      .options = "eviction=noeviction" },
+    { .name = "set that evicts what is in the open segment",
+      .run = set_ttl_400, .prepare = scene_full_but_for_open,
+      .measure = evictions, .options = "eviction=volatile-lru" },
+    { .name = "set that evicts the main queue's open segment",
+      .run = set_400, .prepare = only_0, .measure = main_open,
+      .advance = add_with_main, .options = "eviction=allkeys-random" },
     { .name = "set that evicts and copies forward",
       .run = set_400, .prepare = only_0_and_read,
       .measure = copied_and_evicted, .advance = add_small },
@@ -752,6 +826,11 @@ const step_case_t step_cases[] = {
     { .name = "set of several that evicts",
       .run = set_many, .prepare = several, .measure = evictions,
       .advance = add_small },
+    { .name = "set of several in two batches",
+      .run = set_batches, .prepare = batches_there },
+    { .name = "set of several in a full store",
+      .run = set_many, .prepare = scene_full, .expect = KV_NO_ROOM,
+      .options = "eviction=noeviction" },
     { .name = "getdel",
       .run = take_out, .prepare = small_there },
     { .name = "getdel of a counter",
