@@ -39,7 +39,7 @@
 /* Offsets in slots: 2^39 units of 8 bytes. */
 #define KV_LAYOUT_OFFSET_BITS 39u
 /* One index slot for each so many bytes of memory. */
-#define KV_BYTES_PER_SLOT 72u
+#define KV_BYTES_PER_SLOT 66u
 /* One overflow bucket for each so many buckets. */
 #define KV_BUCKETS_PER_OVERFLOW 5u
 /* A shard's index begins with at least so many buckets, one block of them,
