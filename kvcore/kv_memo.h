@@ -45,6 +45,17 @@ static KV_INLINE kv_memo_t *kv_memo_at(kv_store_t *store, kv_memo_ends_t ends)
 }
 
 /**
+ * Note nothing in a new handle, whose bytes are 0.  Ends of zeros belong to
+ * the first place: other ends are put there, which belong elsewhere.
+ */
+static inline void kv_memo_begin(kv_store_t *store)
+{
+    store->memo[0].first = 1;
+    assert(kv_memo_at(store, (kv_memo_ends_t){ 0, 0 }) == &store->memo[0] &&
+           kv_memo_at(store, (kv_memo_ends_t){ 1, 0 }) != &store->memo[0]);
+}
+
+/**
  * What is noted of a key with these ends, or NULL.  A key of more than
  * KV_MEMO_KEY_WHOLE_BYTES may be another one.
  */

@@ -4,6 +4,7 @@
 #include "kv_index.h"
 #include "kv_large.h"
 #include "kv_lock.h"
+#include "kv_memo.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -180,7 +181,7 @@ kv_result_t kv_store_attach(void *memory, size_t size_bytes, kv_store_t **out)
     store->data_end =
         store->data + (uint64_t)g->segments * g->segment_bytes;
     store->last_unit =
-        (uint64_t)g->segments * g->segment_bytes / 8 - 1;
+        ((uint64_t)g->segments * g->segment_bytes - KV_RECORD_MIN_BYTES) / 8;
     for (uint32_t i = 0; i < g->shards; i++) {
         store->shard_index[i] =
             (kv_bucket_t *)(void *)(base + g->index_at) +
@@ -201,6 +202,7 @@ kv_result_t kv_store_attach(void *memory, size_t size_bytes, kv_store_t **out)
     store->count_frequency = config.eviction == KV_ALLKEYS_LRU ||
                              config.eviction == KV_VOLATILE_LRU;
     memcpy(store->secret, header->secret, KV_SECRET_BYTES);
+    kv_memo_begin(store);
     store->header = header;
     store->threads = (kv_thread_t *)(void *)(base + g->threads_at);
     store->shards = (kv_shard_t *)(void *)(base + g->shards_at);

@@ -6,6 +6,7 @@
 #include "kv_index.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 #define SMALL_BYTES (96u << 10)
@@ -67,6 +68,29 @@ START_TEST(keys_of_every_byte_and_length_are_told_apart)
     for (int byte = 0; byte < 256; byte++) {
         unsigned char c = (unsigned char)byte;
         kvt_assert_bytes(t.store, &c, 1, &c, 1);
+    }
+}
+END_TEST
+
+/* Ends of zeros are what memory is before anything was noted in it. */
+START_TEST(a_key_of_zeros_is_a_key_like_any_other)
+{
+    static const size_t lengths[] = { 1, 7, 8, 9, 15, 16, 17, 64, 128, 129 };
+    static const char key[129];
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        size_t len = lengths[i];
+        kv_store_t *fresh = kvt_attach(&t);
+        char value[KV_SHORT_VALUE_BYTES];
+        size_t bytes;
+        kvt_assert_result(kv_key_exists(fresh, key, len), KV_MISSING);
+        kvt_assert_result(
+            kvt_read_short(fresh, NULL, key, len, value, &bytes), KV_MISSING);
+        kvt_assert_ok(kv_value_set(fresh, key, len, "zeros", 5, KV_NO_TTL,
+                                   KV_SET_ALWAYS));
+        kvt_assert_ok(kvt_read_short(t.store, NULL, key, len, value, &bytes));
+        ck_assert_uint_eq(bytes, 5);
+        ck_assert_mem_eq(value, "zeros", 5);
+        kv_store_detach(fresh);
     }
 }
 END_TEST
@@ -480,6 +504,60 @@ START_TEST(scribbled_memory_is_read_without_harm)
 }
 END_TEST
 
+/* The store's last byte is the last before what may not be read. */
+static void open_before_a_wall(kvt_t *at_wall)
+{
+    kv_config_t config = kvt_tiny(KV_ALLKEYS_LRU);
+    kv_geometry_t geometry;
+    size_t bytes = SMALL_BYTES;
+    size_t room = 2 * SMALL_BYTES;
+    char *memory = kvt_shared(room);
+
+    do {
+        bytes += KV_LINE_BYTES;
+        kvt_assert_ok(kv_geometry_make(bytes, &config, &geometry));
+    } while (geometry.data_at +
+                 (uint64_t)geometry.segments * geometry.segment_bytes !=
+             bytes);
+    ck_assert_uint_lt(bytes, SMALL_BYTES + SMALL_BYTES / 2);
+    ck_assert_int_eq(mprotect(memory + room - 4096, 4096, PROT_NONE), 0);
+    at_wall->size_bytes = bytes;
+    at_wall->config = config;
+    at_wall->memory = memory + room - 4096 - bytes;
+    kvt_assert_ok(kv_store_create(at_wall->memory, bytes, &config));
+    at_wall->store = kvt_attach(at_wall);
+}
+
+START_TEST(a_slot_scribbled_to_the_last_bytes_is_read_without_harm)
+{
+    static const char *const keys[] = { "a key", "a key that is noted" };
+    for (size_t i = 0; i < 2; i++) {
+        const char *key = keys[i];
+        kvt_t at_wall;
+        kv_place_t place;
+        char value[KV_SHORT_VALUE_BYTES];
+        size_t bytes;
+        open_before_a_wall(&at_wall);
+        kv_store_t *s = at_wall.store;
+        kvt_assert_ok(kvt_set(s, key, "value"));
+        kvt_assert_ok(
+            kvt_read_short(s, NULL, key, strlen(key), value, &bytes));
+        kv_place_find(s, kvt_hash(s, key), key, strlen(key), &place);
+        uint64_t end = (uint64_t)s->segments * s->segment_bytes;
+        for (uint64_t back = 8; back <= 32; back += 8) {
+            *place.slot = kv_slot_make(place.tag, 0, end - back);
+            kvt_assert_result(
+                kvt_read_short(s, NULL, key, strlen(key), value, &bytes),
+                KV_MISSING);
+            kvt_assert_result(kvt_exists(s, key), KV_MISSING);
+            kvt_assert_result(kvt_delete(s, key), KV_MISSING);
+            kvt_assert(kv_store_check(s) != NULL);
+        }
+        kv_store_detach(s);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kv_read");
@@ -488,6 +566,7 @@ int main(void)
     tcase_add_test(tcase, a_missing_key_is_missing_for_each_question);
     tcase_add_test(tcase, every_length_comes_back_byte_for_byte);
     tcase_add_test(tcase, keys_of_every_byte_and_length_are_told_apart);
+    tcase_add_test(tcase, a_key_of_zeros_is_a_key_like_any_other);
     tcase_add_test(tcase, an_empty_value_is_not_a_missing_key);
     tcase_add_test(tcase,
                    a_copy_after_the_key_changed_is_whole_or_to_be_repeated);
@@ -501,5 +580,7 @@ int main(void)
     tcase_add_test(tcase, a_reader_does_not_wait_for_a_locked_shard);
     tcase_add_test(tcase, a_read_that_is_broken_off_anywhere_is_right);
     tcase_add_test(tcase, scribbled_memory_is_read_without_harm);
+    tcase_add_test(tcase,
+                   a_slot_scribbled_to_the_last_bytes_is_read_without_harm);
     return kvt_run(suite);
 }
