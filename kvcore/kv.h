@@ -485,7 +485,9 @@ typedef struct kv_scan {
     uint64_t at;           /* position, kv_many.c */
     uint64_t span;         /* positions that the bucket stands for */
     uint64_t extent;
-    uint64_t chained;
+    uint64_t home;         /* bucket of the shard */
+    uint64_t chained;      /* overflow bucket + 1, or 0 */
+    uint32_t shard;
     uint32_t slot;
     uint32_t depth;
     uint32_t key_len;

@@ -195,12 +195,15 @@ void kv_scan_begin(kv_store_t *store, kv_scan_t *scan, uint64_t cursor,
 /* The position's bucket, and have the processor fetch what is next. */
 static void enter_bucket(kv_store_t *store, kv_scan_t *scan)
 {
-    uint64_t extent = ld_acq(&store->extents[shard_at(store, scan->at)]);
+    uint32_t shard = shard_at(store, scan->at);
+    uint64_t extent = ld_acq(&store->extents[shard]);
     kv_bucket_t *home = home_at(store, scan->at, extent, &scan->span);
     uint64_t ahead = scan->at + 2 * scan->span;
     uint64_t span;
 
     scan->extent = extent;
+    scan->shard = shard;
+    scan->home = (uint64_t)(home - kv_shard_buckets(store, shard));
     scan->chained = 0;
     scan->depth = 0;
     scan->slot = 0;
@@ -217,17 +220,15 @@ static void enter_bucket(kv_store_t *store, kv_scan_t *scan)
 
 static kv_bucket_t *home_of(const kv_store_t *store, const kv_scan_t *scan)
 {
-    uint64_t span;
-    return home_at(store, scan->at, scan->extent, &span);
+    return kv_shard_buckets(store, scan->shard) + scan->home;
 }
 
 /* The bucket the step is in; its chain is remembered by its link. */
-static kv_bucket_t *bucket_of(kv_store_t *store, const kv_scan_t *scan)
+static kv_bucket_t *bucket_of(const kv_store_t *store, const kv_scan_t *scan)
 {
-    return scan->chained == 0
-               ? home_of(store, scan)
-               : kv_shard_buckets(store, shard_at(store, scan->at)) +
-                     store->buckets + (scan->chained - 1);
+    return kv_shard_buckets(store, scan->shard) +
+           (scan->chained == 0 ? scan->home
+                               : store->buckets + (scan->chained - 1));
 }
 
 /* Behind the chain's end: on to the next position, or once more to this one
@@ -238,7 +239,7 @@ static void leave_bucket(kv_store_t *store, kv_scan_t *scan)
     uint64_t span;
 
     kv_fence_acquire();
-    uint64_t extent = ld_rlx(&store->extents[shard_at(store, scan->at)]);
+    uint64_t extent = ld_rlx(&store->extents[scan->shard]);
     home_at(store, scan->at, extent, &span);
     if (UNLIKELY(span != scan->span)) {
         scan->told_until = scan->split && scan->told_until > next
@@ -247,10 +248,11 @@ static void leave_bucket(kv_store_t *store, kv_scan_t *scan)
     } else {
         scan->at = next;
         scan->split = scan->split && next < scan->told_until;
+        /* A step that ended amid the span would forget what is told. */
         if (!scan->split) {
             scan->told = 0;
+            scan->buckets--;
         }
-        scan->buckets--;
     }
     scan->span = 0;
 }
@@ -293,10 +295,10 @@ static look_t look_at(kv_store_t *store, kv_scan_t *scan,
     uint64_t hash =
         wanted ? kv_hash(store, record + shape.head_bytes, shape.key_len) : 0;
     /* An overflow bucket may have come to another chain since it was reached
-     * (I3); that chain's keys have their own turn. */
-    wanted = wanted && (scan->chained == 0 ||
-                        kv_home(store, hash, scan->extent) ==
-                            home_of(store, scan));
+     * (I3), and a key of a bucket that has just been split may be in its old
+     * home still (kv_grow.h): they have their own turn. */
+    wanted = wanted &&
+             kv_home(store, hash, scan->extent) == home_of(store, scan);
     int64_t deadline_ms =
         wanted ? kv_record_deadline_ms(record, shape.flags) : 0;
     kv_fence_acquire();

@@ -2,7 +2,10 @@
 
 #include "kvt.h"
 
+#include "kv_evict.h"
+#include "kv_grow.h"
 #include "kv_index.h"
+#include "kv_lock.h"
 
 #define SMALL_BYTES (256u << 10)
 
@@ -340,6 +343,197 @@ START_TEST(removing_gives_the_memory_back)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ */
+/* Enumerating while the index grows                                   */
+
+/* So many keys that the index is about to grow by itself, of them so many in
+ * one bucket, whose chain has two overflow buckets. */
+enum { STAY = 34, CHAIN = 18 };
+
+static unsigned char *saved;
+
+static void set_up_small_index(void)
+{
+    kv_config_t config = kvt_tiny(KV_NOEVICTION);
+    kvt_open(&t, 64u << 10, &config);
+    s = t.store;
+    kv_bucket_t *chained = kv_shard_buckets(s, 0) + 3;
+    int others = 0;
+    int in_chain = 0;
+    for (int i = 0; others + in_chain < STAY; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "stay%d", i);
+        bool in = kv_hash_home(s, kvt_hash(s, key)) == chained;
+        if (in ? in_chain < CHAIN : others < STAY - CHAIN) {
+            kvt_assert_ok(kvt_set(s, key, "value"));
+            in_chain += in;
+            others += !in;
+        }
+    }
+    ck_assert_uint_eq(s->extents[0], kv_extent(s->block_buckets, 0));
+    ck_assert_uint_eq(s->shards[0].overflow_used, 2);
+    saved = malloc(t.size_bytes);
+    ck_assert_ptr_ne(saved, NULL);
+    memcpy(saved, t.memory, t.size_bytes);
+}
+
+static void tear_down_small_index(void)
+{
+    free(saved);
+    kvt_close(&t);
+}
+
+static void grow(int times)
+{
+    kvt_assert_ok(kv_shard_lock(s, &s->shards[0]));
+    while (times-- > 0 && kv_grow(s, &s->shards[0])) {
+    }
+    kv_unlock(&s->shards[0].lock);
+}
+
+/* What happens amid an enumeration: at its `at`-th key, and again some keys
+ * later. */
+typedef struct amid {
+    int at;
+    bool before_copy;
+    int later;            /* keys */
+    int grow;             /* times, at either instant */
+    int insert;           /* keys, at either instant */
+    bool half;            /* grow once, and up to step 4 until later */
+    kvt_split_t *split;
+    int instants;
+} amid_t;
+
+static void happen(amid_t *amid, int told, bool before_copy)
+{
+    bool now = told == amid->at && amid->instants == 0;
+    bool later = told == amid->at + amid->later && amid->instants == 1;
+
+    if (before_copy != amid->before_copy || (!now && !later)) {
+        return;
+    }
+    amid->instants++;
+    if (amid->split != NULL) {
+        kvt_split_end(amid->split);
+        amid->split = NULL;
+    } else if (amid->half && now) {
+        amid->split = kvt_split_begin(s, 0);
+    }
+    if (amid->split == NULL) {
+        grow(amid->grow);
+        for (int i = 0; i < amid->insert; i++) {
+            char key[32];
+            snprintf(key, sizeof(key), "new%d.%d", amid->instants, i);
+            kvt_assert_ok(kvt_set(s, key, "value"));
+        }
+    }
+}
+
+/* Every key that stays is told once, whatever happens. */
+static void enumerate_amid(amid_t amid, uint64_t slots)
+{
+    uint64_t cursor = 0;
+    char stay[STAY + 1][32];
+    int stays = 0;
+    int told = 0;
+
+    memcpy(t.memory, saved, t.size_bytes);
+    happen(&amid, 0, amid.before_copy);
+    do {
+        kv_scan_t scan;
+        size_t len;
+        kv_scan_begin(s, &scan, cursor, "", 0, slots);
+        while (kv_scan_key(s, &scan, &len) == KV_OK) {
+            char key[32] = { 0 };
+            happen(&amid, told + 1, true);
+            kvt_assert(len < sizeof(key));
+            kvt_assert_ok(kv_scan_copy(s, &scan, key));
+            told++;
+            happen(&amid, told, false);
+            if (strncmp(key, "stay", 4) != 0) {
+                continue;
+            }
+            for (int i = 0; i < stays; i++) {
+                kvt_assert_msg(strcmp(stay[i], key) != 0,
+                               "%s twice: at %d, later %d, grow %d, insert "
+                               "%d, half %d, slots %d", key, amid.at,
+                               amid.later, amid.grow, amid.insert, amid.half,
+                               (int)slots);
+            }
+            memcpy(stay[stays++], key, sizeof(key));
+            kvt_assert(stays <= STAY);
+        }
+        kvt_assert(scan.cursor == 0 || scan.cursor > cursor);
+        cursor = scan.cursor;
+    } while (cursor != 0);
+    if (amid.split != NULL) {
+        kvt_split_end(amid.split);
+    }
+    kvt_assert_msg(stays == STAY, "%d of %d keys: at %d, later %d, grow %d, "
+                   "insert %d, half %d, slots %d", stays, STAY, amid.at,
+                   amid.later, amid.grow, amid.insert, amid.half, (int)slots);
+    kvt_assert(amid.instants > 0 || told < amid.at);
+    kvt_assert_sound(s);
+}
+
+static void enumerate_amid_each(amid_t amid)
+{
+    static const uint64_t slots[] = { 0, 20, UINT64_MAX };
+    for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        for (amid.at = 0; amid.at <= STAY; amid.at++) {
+            for (int before = 0; before < 2; before++) {
+                amid.before_copy = before;
+                enumerate_amid(amid, slots[i]);
+            }
+        }
+    }
+}
+
+START_TEST(keys_that_stay_are_told_once_though_the_index_grows_meanwhile)
+{
+    static const int times[] = { 1, 2, 3, 5, 1000 };
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        for (int later = 1; later < 12; later += 1 + later / 2) {
+            enumerate_amid_each((amid_t){ .grow = times[i], .later = later });
+        }
+    }
+}
+END_TEST
+
+START_TEST(keys_that_stay_are_told_once_though_others_let_the_index_grow)
+{
+    static const int keys[] = { 1, 3, 40, 250 };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        enumerate_amid_each((amid_t){ .insert = keys[i], .later = 3 });
+    }
+}
+END_TEST
+
+/* A writer is slow, or dead, between two steps of a split. */
+START_TEST(keys_that_stay_are_told_once_amid_a_split)
+{
+    for (int later = 1; later <= STAY + 1; later += 1 + later / 3) {
+        enumerate_amid_each((amid_t){ .half = true, .later = later });
+        enumerate_amid_each(
+            (amid_t){ .half = true, .later = later, .grow = 1 });
+    }
+}
+END_TEST
+
+START_TEST(a_prefix_is_removed_whole_amid_a_growing_index)
+{
+    uint64_t deleted;
+    for (int times = 0; times < 20; times++) {
+        memcpy(t.memory, saved, t.size_bytes);
+        grow(times);
+        kvt_assert_ok(kv_prefix_delete(s, "stay", 4, &deleted));
+        ck_assert_uint_eq(deleted, STAY);
+        ck_assert_int_eq(enumerate("stay", 10, NULL), 0);
+        kvt_assert_sound(s);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kv_many");
@@ -358,6 +552,16 @@ int main(void)
                    a_key_that_moved_between_finding_and_copying_is_told);
     tcase_add_test(
         tcase, an_overflow_bucket_that_changes_chains_is_not_returned_twice);
+
+    tcase = kvt_case(suite, "while the index grows");
+    tcase_add_checked_fixture(tcase, set_up_small_index,
+                              tear_down_small_index);
+    tcase_add_test(
+        tcase, keys_that_stay_are_told_once_though_the_index_grows_meanwhile);
+    tcase_add_test(
+        tcase, keys_that_stay_are_told_once_though_others_let_the_index_grow);
+    tcase_add_test(tcase, keys_that_stay_are_told_once_amid_a_split);
+    tcase_add_test(tcase, a_prefix_is_removed_whole_amid_a_growing_index);
 
     tcase = kvt_case(suite, "removing by prefix");
     tcase_add_checked_fixture(tcase, set_up, tear_down);

@@ -66,6 +66,86 @@ void kvt_grow_fully(kv_store_t *store)
     }
 }
 
+struct kvt_split {
+    kv_store_t *store;
+    uint32_t shard;
+    size_t buckets_bytes;     /* of the shard's buckets, overflow and all */
+    size_t map_bytes;
+    unsigned char *buckets;   /* as they are after step 4 */
+    unsigned char *map;
+    uint32_t overflow_used;
+};
+
+static unsigned char *copy_of(const void *bytes, size_t count)
+{
+    unsigned char *copy = malloc(count);
+    ck_assert_ptr_ne(copy, NULL);
+    memcpy(copy, bytes, count);
+    return copy;
+}
+
+kvt_split_t *kvt_split_begin(kv_store_t *store, uint32_t number)
+{
+    kv_shard_t *shard = &store->shards[number];
+    kv_bucket_t *buckets = kv_shard_buckets(store, number);
+    uint32_t words = store->geometry.overflow_map_words;
+    uint64_t *map =
+        (uint64_t *)(void *)(store->overflow_maps + (uint64_t)number * words);
+    size_t buckets_bytes =
+        sizeof(*buckets) * (store->buckets + store->overflow);
+    uint64_t in_use = store->extents[number] >> KV_EXTENT_MASK_BITS;
+    kv_bucket_t *before =
+        (kv_bucket_t *)(void *)copy_of(buckets, buckets_bytes);
+    uint64_t *map_before =
+        (uint64_t *)(void *)copy_of(map, words * sizeof(*map));
+
+    kvt_assert_ok(kv_shard_lock(store, shard));
+    bool grown = kv_grow(store, shard);
+    kv_unlock(&shard->lock);
+    kvt_split_t *split = NULL;
+    if (grown) {
+        split = malloc(sizeof(*split));
+        ck_assert_ptr_ne(split, NULL);
+        *split = (kvt_split_t){
+            .store = store,
+            .shard = number,
+            .buckets_bytes = buckets_bytes,
+            .map_bytes = words * sizeof(*map),
+            .buckets = copy_of(buckets, buckets_bytes),
+            .map = copy_of(map, words * sizeof(*map)),
+            .overflow_used = shard->overflow_used,
+        };
+        memcpy(buckets, before, in_use * sizeof(*buckets));
+        for (uint32_t i = 0; i < store->overflow; i++) {
+            uint64_t bit = UINT64_C(1) << (i % 64);
+            if (map_before[i / 64] & bit) {
+                memcpy(&buckets[store->buckets + i],
+                       &before[store->buckets + i], sizeof(*buckets));
+                shard->overflow_used += !(map[i / 64] & bit);
+                map[i / 64] |= bit;
+            }
+        }
+    }
+    free(map_before);
+    free(before);
+    return split;
+}
+
+void kvt_split_end(kvt_split_t *split)
+{
+    kv_store_t *store = split->store;
+
+    memcpy(kv_shard_buckets(store, split->shard), split->buckets,
+           split->buckets_bytes);
+    memcpy(store->overflow_maps + (uint64_t)split->shard *
+                                      store->geometry.overflow_map_words,
+           split->map, split->map_bytes);
+    store->shards[split->shard].overflow_used = split->overflow_used;
+    free(split->buckets);
+    free(split->map);
+    free(split);
+}
+
 void kvt_close(kvt_t *t)
 {
     kvt_assert_sound(t->store);

@@ -48,6 +48,20 @@ void *kvt_shared(size_t size_bytes);
 /** Let the index have its full size at once, so that it does not grow. */
 void kvt_grow_fully(kv_store_t *store);
 
+/* A shard as it is between steps 3 and 4 of a split (kv_grow.h): the new homes
+ * count, and what moved there is in the old ones too. */
+typedef struct kvt_split kvt_split_t;
+
+/**
+ * Let a shard's index grow once, up to there.  Nobody else writes, and
+ * nothing may be written until kvt_split_end().
+ * @return NULL: the index has its full size; else for kvt_split_end()
+ */
+kvt_split_t *kvt_split_begin(kv_store_t *store, uint32_t shard);
+
+/** Step 4, and free `split`. */
+void kvt_split_end(kvt_split_t *split);
+
 /** Attach once more, as another thread does. */
 kv_store_t *kvt_attach(const kvt_t *t);
 
