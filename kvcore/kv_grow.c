@@ -5,8 +5,8 @@
 /* Buckets split at a time. */
 #define GROUP 8u
 
-static bool next_split(const kv_store_t *store, uint64_t extent,
-                       uint64_t *from, uint64_t *mask)
+static bool next_split(const kv_store_t *store, uint64_t extent, uint64_t *from,
+                       uint64_t *mask)
 {
     uint64_t in_use = extent >> KV_EXTENT_MASK_BITS;
 
@@ -94,13 +94,11 @@ static bool copy_moving(kv_store_t *store, kv_shard_t *shard,
 
 /* Step 4 for one bucket. */
 static void clear_moved(kv_store_t *store, kv_shard_t *shard,
-                        kv_bucket_t *buckets, kv_bucket_t *home,
-                        uint64_t moves)
+                        kv_bucket_t *buckets, kv_bucket_t *home, uint64_t moves)
 {
     kv_bucket_t *bucket = home;
 
-    for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
-         depth++) {
+    for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX; depth++) {
         for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
             uint64_t slot = ld_rlx(&bucket->slot[i]);
             if (slot & moves) {

@@ -11,7 +11,8 @@
  * more and more of it as its keys grow in number (kv_grow.h).  An offset is
  * never 0, as a segment begins with its head.  The hash is XXH3 with the
  * store's secret: its lowest bits choose the shard, those below bit 32 the
- * bucket within a block, the top ones are the tag, whose lowest bits choose the block.
+ * bucket within a block, the top ones are the tag, whose lowest bits choose
+ * the block.
  *
  * A ghost is what is left of a key that was evicted soon after it was set
  * (kv_evict.c).  It counts as free: whoever needs a slot takes the oldest

@@ -51,8 +51,8 @@ static KV_INLINE kv_memo_t *kv_memo_at(kv_store_t *store, kv_memo_ends_t ends)
 static inline void kv_memo_begin(kv_store_t *store)
 {
     store->memo[0].first = 1;
-    assert(kv_memo_at(store, (kv_memo_ends_t){ 0, 0 }) == &store->memo[0] &&
-           kv_memo_at(store, (kv_memo_ends_t){ 1, 0 }) != &store->memo[0]);
+    assert(kv_memo_at(store, (kv_memo_ends_t){0, 0}) == &store->memo[0] &&
+           kv_memo_at(store, (kv_memo_ends_t){1, 0}) != &store->memo[0]);
 }
 
 /**
@@ -68,8 +68,8 @@ static KV_INLINE kv_memo_t *kv_memo_find(kv_store_t *store, const void *key,
     }
     kv_memo_ends_t ends = kv_memo_ends(key, key_len);
     kv_memo_t *memo = kv_memo_at(store, ends);
-    return ((memo->first ^ ends.first) | (memo->last ^ ends.last)) == 0
-               ? memo : NULL;
+    return ((memo->first ^ ends.first) | (memo->last ^ ends.last)) == 0 ? memo
+                                                                        : NULL;
 }
 
 /** What is noted of this very key, or NULL. */

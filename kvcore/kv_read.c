@@ -339,7 +339,8 @@ static KV_NOINLINE kv_result_t find_short_slow(kv_store_t *store,
         kv_count(store, KV_COUNT_MISSES, 1);
         return KV_MISSING;
     }
-    if (found.flags > KV_FLAG_DEADLINE || found.stored_bytes > KV_SHORT_VALUE_BYTES) {
+    if (found.flags > KV_FLAG_DEADLINE ||
+        found.stored_bytes > KV_SHORT_VALUE_BYTES) {
         return KV_TOO_LARGE;
     }
     found_short->slot_at = NULL;
@@ -444,7 +445,8 @@ static KV_NOINLINE kv_result_t take_short(kv_store_t *store,
     led_t led;
 
     if (UNLIKELY(key_len > KV_SHORT_BYTES ||
-                 !lead(store, slot_at, key, key_len, KV_SHORT_VALUE_BYTES, &led))) {
+                 !lead(store, slot_at, key, key_len, KV_SHORT_VALUE_BYTES,
+                       &led))) {
         return find_short_slow(store, key, key_len, found);
     }
     found->slot_at = touches(store, led.slot) ? slot_at : NULL;

@@ -8,6 +8,7 @@ kvcore_libkvcore_la_LIBADD = $(ZSTD_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS)
 kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv.h \
 	kvcore/kv_atomic.h \
+	kvcore/kv_change.c \
 	kvcore/kv_check.c \
 	kvcore/kv_clock.h \
 	kvcore/kv_compiler.h \
@@ -40,4 +41,5 @@ kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv_store.c \
 	kvcore/kv_wait.c \
 	kvcore/kv_wait.h \
-	kvcore/kv_write.c
+	kvcore/kv_write.c \
+	kvcore/kv_write.h

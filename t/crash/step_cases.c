@@ -6,8 +6,10 @@
 
 #include "step.h"
 
-#include "kv_index.h"
+#include "kv_evict.h"
+#include "kv_grow.h"
 #include "kv_large.h"
+#include "kv_lock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -246,9 +248,20 @@ static void long_chain(scene_t *scene)
     scene_put(scene, 0, 20, KV_NO_TTL);
 }
 
-/* The chain takes every overflow bucket there is. */
+/* The chain takes every overflow bucket there is, and the index cannot grow
+ * any more. */
 static void longest_chain(scene_t *scene)
 {
+    kv_store_t *store = scene->store;
+
+    for (uint32_t i = 0; i < store->geometry.shards; i++) {
+        if (kv_shard_lock(store, &store->shards[i]) != KV_OK) {
+            rig_die("%s: preparing: a shard is locked", scene->what->name);
+        }
+        while (kv_grow(store, &store->shards[i])) {
+        }
+        kv_unlock(&store->shards[i].lock);
+    }
     chain(scene, (1 + scene->store->geometry.overflow) * KV_BUCKET_SLOTS);
 }
 
