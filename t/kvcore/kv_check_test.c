@@ -494,6 +494,45 @@ static void a_slot_forgotten(void)
     *plain = 0;
 }
 
+static void a_mask_that_is_none(void)
+{
+    s->extents[1] = kv_extent(3 * s->block_buckets, 2);
+}
+
+static void more_blocks_than_there_are(void)
+{
+    s->extents[1] = kv_extent(2 * s->buckets, 2 * s->block_mask + 1);
+}
+
+static void more_buckets_than_blocks(void)
+{
+    uint64_t mask = s->extents[0] & KV_EXTENT_MASK;
+    s->extents[0] = kv_extent((mask + 1) * s->block_buckets + 1, mask);
+}
+
+static void a_mask_before_its_first_bucket(void)
+{
+    uint64_t mask = s->extents[0] & KV_EXTENT_MASK;
+    s->extents[0] = kv_extent((mask + 1) / 2 * s->block_buckets, mask);
+}
+
+static void a_first_block_not_whole(void)
+{
+    s->extents[1] = kv_extent(s->block_buckets - 1, 0);
+}
+
+static void an_index_of_nothing(void)
+{
+    s->extents[0] = 0;
+}
+
+static void a_slot_that_a_split_has_left(void)
+{
+    kvt_split_t *split = kvt_split_begin(s, 0);
+    ck_assert_ptr_ne(split, NULL);
+    kvt_split_abandon(split);
+}
+
 static const struct {
     const char *name;
     void (*plant)(void);
@@ -545,6 +584,8 @@ static const struct {
     { "I2: a slot leads to a key of another place", a_slot_with_another_tag },
     { "I2: a slot leads to a key of another place",
       a_slot_in_another_bucket },
+    { "I2: a slot leads to a key of another place",
+      a_slot_that_a_split_has_left },
     { "I3: a link leads outside", a_link_that_leads_outside },
     { "I3: an overflow bucket in two chains",
       an_overflow_bucket_in_two_chains },
@@ -560,6 +601,12 @@ static const struct {
     { "I5: a shard's entries or live bytes", a_wrong_number_of_entries },
     { "I5: a shard's entries or live bytes", wrong_live_bytes_of_a_shard },
     { "I5: a shard's entries or live bytes", a_slot_forgotten },
+    { "I6: a shard's extent", a_mask_that_is_none },
+    { "I6: a shard's extent", more_blocks_than_there_are },
+    { "I6: a shard's extent", more_buckets_than_blocks },
+    { "I6: a shard's extent", a_mask_before_its_first_bucket },
+    { "I6: a shard's extent", a_first_block_not_whole },
+    { "I6: a shard's extent", an_index_of_nothing },
 };
 
 START_TEST(a_breakage_is_found_and_named)

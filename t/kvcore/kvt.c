@@ -141,6 +141,11 @@ void kvt_split_end(kvt_split_t *split)
                                       store->geometry.overflow_map_words,
            split->map, split->map_bytes);
     store->shards[split->shard].overflow_used = split->overflow_used;
+    kvt_split_abandon(split);
+}
+
+void kvt_split_abandon(kvt_split_t *split)
+{
     free(split->buckets);
     free(split->map);
     free(split);

@@ -62,6 +62,9 @@ kvt_split_t *kvt_split_begin(kv_store_t *store, uint32_t shard);
 /** Step 4, and free `split`. */
 void kvt_split_end(kvt_split_t *split);
 
+/** Free `split` alone: the writer has died. */
+void kvt_split_abandon(kvt_split_t *split);
+
 /** Attach once more, as another thread does. */
 kv_store_t *kvt_attach(const kvt_t *t);
 

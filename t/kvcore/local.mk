@@ -10,12 +10,14 @@ KVT_NAMES = \
 	t/kvcore/kv_evict_test \
 	t/kvcore/kv_expiry_test \
 	t/kvcore/kv_failmalloc_test \
+	t/kvcore/kv_grow_test \
 	t/kvcore/kv_index_test \
 	t/kvcore/kv_items_test \
 	t/kvcore/kv_large_test \
 	t/kvcore/kv_layout_test \
 	t/kvcore/kv_lock_test \
 	t/kvcore/kv_many_test \
+	t/kvcore/kv_memo_test \
 	t/kvcore/kv_model_test \
 	t/kvcore/kv_number_test \
 	t/kvcore/kv_read_test \
@@ -79,6 +81,10 @@ t_kvcore_kv_failmalloc_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
 	-Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=posix_memalign
 t_kvcore_kv_failmalloc_test_LDADD = $(KVT_LIBS)
 
+t_kvcore_kv_grow_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_grow_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_grow_test_LDADD = $(KVT_LIBS)
+
 t_kvcore_kv_index_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_index_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_index_test_LDADD = $(KVT_LIBS)
@@ -104,6 +110,10 @@ t_kvcore_kv_many_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_many_test_LDFLAGS = $(KVT_CLOCK_LINK)
 t_kvcore_kv_many_test_SOURCES = t/kvcore/kv_many_test.c t/kvcore/kvt_clock.c
 t_kvcore_kv_many_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_memo_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_memo_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_memo_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_model_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_model_test_CFLAGS = $(KVT_CFLAGS)
