@@ -8,6 +8,8 @@
 
 #include "kvt.h"
 
+#include "kv_index.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -617,6 +619,112 @@ START_TEST(what_stays_is_enumerated_once_while_others_come_and_go)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ */
+/* While the index grows                                               */
+
+#define PASSING 40
+
+static bool let_the_index_grow(worker_t *worker)
+{
+    const kv_store_t *store = worker->store;
+    kvt_random_t random = { 500 };
+
+    while (atomic_load(&shared->readers_ready) < 3 && writers_at_work()) {
+        kvt_sleep_ms(1);
+    }
+    for (int i = 0; store->extents[0] !=
+                    kv_extent(store->buckets, store->block_mask); i++) {
+        char name[24];
+        snprintf(name, sizeof(name), "more %d", i);
+        STOP_UNLESS_OK(kvt_set(worker->store, name, "value"));
+        if (i % 16 == 0) {
+            snprintf(name, sizeof(name), "stays %u",
+                     kvt_below(&random, PERMANENT));
+            STOP_UNLESS_OK(kvt_set(worker->store, name, "changed"));
+            snprintf(name, sizeof(name), "passing %u",
+                     kvt_below(&random, PASSING));
+            STOP_UNLESS_OK(kvt_set(worker->store, name, "value"));
+            STOP_UNLESS_OK(kvt_delete(worker->store, name));
+        }
+    }
+    atomic_fetch_sub(&shared->writers_left, 1);
+    return true;
+}
+
+static bool never_miss(worker_t *worker)
+{
+    kvt_random_t random = { 600 + (uint64_t)worker->number };
+    uint64_t newest[PERMANENT + PASSING] = { 0 };
+    kv_store_t *store = worker->store;
+
+    atomic_fetch_add(&shared->readers_ready, 1);
+    do {
+        for (int i = 0; i < 50; i++) {
+            char name[24];
+            char value[KV_SHORT_VALUE_BYTES];
+            size_t bytes;
+            int64_t ttl_ms;
+            uint64_t version;
+            kv_read_t read;
+            uint32_t number = kvt_below(&random, PERMANENT + PASSING);
+            bool stays = number < PERMANENT;
+            int len = snprintf(name, sizeof(name), "%s %u",
+                               stays ? "stays" : "passing",
+                               stays ? number : number - PERMANENT);
+            kv_item_t item = { .key = name, .key_len = (size_t)len };
+            if (stays) {
+                STOP_UNLESS_OK(kvt_read_short(store, NULL, name, (size_t)len,
+                                              value, &bytes));
+                STOP_UNLESS_OK(kvt_exists(store, name));
+                STOP_UNLESS_OK(kvt_ttl(store, name, &ttl_ms));
+                kv_items_prepare(store, &item, 1);
+                STOP_UNLESS_OK(kvt_read_short(store, &item, name, (size_t)len,
+                                              value, &bytes));
+                STOP_UNLESS_OK(
+                    kv_read_begin(store, name, (size_t)len, &read));
+            }
+            kv_result_t result = kv_key_wait(store, name, (size_t)len, 0, 0,
+                                             &version, &read);
+            STOP_UNLESS(result == KV_OK ||
+                        (result == KV_MISSING && !stays));
+            STOP_UNLESS(version >= newest[number]);
+            newest[number] = version;
+        }
+    } while (writers_at_work());
+    return true;
+}
+
+static bool enumerate_amid_growth(worker_t *worker)
+{
+    atomic_fetch_add(&shared->readers_ready, 1);
+    return enumerate(worker);
+}
+
+START_TEST(what_stays_is_never_missed_while_the_index_grows)
+{
+    for (int round = 0; round < 5; round++) {
+        worker_t workers[4] = { { .work = let_the_index_grow },
+                                { .work = never_miss },
+                                { .work = enumerate_amid_growth },
+                                { .work = enumerate_amid_growth } };
+        open_store((4u << 20) / (KVT_SLOWER > 4 ? 8 : KVT_SLOWER),
+                   KV_NOEVICTION, 4096, 1);
+        for (int i = 0; i < PERMANENT; i++) {
+            char name[24];
+            snprintf(name, sizeof(name), "stays %d", i);
+            kvt_assert_ok(kvt_set(t.store, name, "value"));
+        }
+        uint64_t before = t.store->extents[0];
+        atomic_store(&shared->writers_left, 1);
+        run_workers(workers, 4, _i == 1);
+        ck_assert_uint_gt(t.store->extents[0] - before,
+                          kv_extent(8 * t.store->block_buckets, 0));
+        ck_assert_uint_gt(atomic_load(&shared->hits), 0);
+        kvt_close(&t);
+    }
+}
+END_TEST
+
 static bool flush_again_and_again(worker_t *worker)
 {
     while (writers_at_work()) {
@@ -664,6 +772,8 @@ int main(void)
     tcase_add_loop_test(tcase, compare_and_set_loses_no_update, 0, 2);
     tcase_add_loop_test(
         tcase, what_stays_is_enumerated_once_while_others_come_and_go, 0, 2);
+    tcase_add_loop_test(
+        tcase, what_stays_is_never_missed_while_the_index_grows, 0, 2);
     tcase_add_loop_test(tcase, a_flush_amid_writers_and_readers_harms_nobody,
                         0, 2);
     return kvt_run(suite);
