@@ -36,6 +36,7 @@ t_crash_step_SOURCES = $(CRASH_RIG) \
 	t/crash/step.h \
 	t/crash/step_cases.c \
 	t/crash/step_full.c \
+	t/crash/step_grow.c \
 	t/crash/step_trace.c \
 	t/crash/step_trace.h \
 	t/crash/step_view.c

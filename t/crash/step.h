@@ -31,6 +31,7 @@
 #define NAME_ROOM 24u
 #define VALUE_ROOM 32768u
 #define THREADS 6u
+#define HOUR_MS INT64_C(3600000)
 
 typedef struct scene scene_t;
 
@@ -108,6 +109,21 @@ void scene_full_with_dead(scene_t *scene);
 /** What stands where shard 0 writes new keys, and nothing else, has a
  * deadline. */
 void scene_full_but_for_open(scene_t *scene);
+
+/* ------------------------------------------------------------------ */
+/* Stores whose index grows (step_grow.c)                              */
+
+/** A measure: buckets of all shards. */
+int64_t buckets_in_use(scene_t *scene);
+
+/** A measure: chains of overflow buckets that a split has made. */
+int64_t chains_split_off(scene_t *scene);
+
+/** prepare(): the next key in shard 0 begins a doubling. */
+void about_to_grow(scene_t *scene);
+
+/** prepare(): the same, and a chain is among what is split first. */
+void chain_about_to_split(scene_t *scene);
 
 /* ------------------------------------------------------------------ */
 /* What a reader sees                                                  */

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOUR_MS INT64_C(3600000)
 /* One full chunk is 4080 bytes: two, and a rest that is short enough. */
 #define LARGE_BYTES 9000u
 #define LARGE_WHOLE_BYTES (3u * 4080u)
@@ -135,7 +134,6 @@ static int64_t steals(scene_t *scene)
 {
     return (int64_t)stats_of(scene).steals;
 }
-
 
 /* ------------------------------------------------------------------ */
 /* Stores to begin on                                                  */
@@ -769,6 +767,11 @@ const step_case_t step_cases[] = {
     { .name = "set in a full chain, noeviction",
       .run = set, .prepare = longest_chain, .expect = KV_NO_ROOM,
       .options = "eviction=noeviction" },
+    { .name = "set that begins to double the index",
+      .run = set, .prepare = about_to_grow, .measure = buckets_in_use },
+    { .name = "set that splits a chain",
+      .run = set, .prepare = chain_about_to_split,
+      .measure = chains_split_off },
     { .name = "flush",
       .run = flush, .prepare = everything, .measure = generations },
 
@@ -888,6 +891,8 @@ const step_case_t step_cases[] = {
       .run = set, .measure = steals, .after = "delete of a large value" },
     { .name = "set after a death in an overflow bucket's allocation",
       .run = set, .measure = steals, .after = "set in a full bucket" },
+    { .name = "set after a death in splitting a chain",
+      .run = set, .measure = steals, .after = "set that splits a chain" },
     { .name = "large set after a death in a large set",
       .run = set_large, .measure = steals, .after = "large set" },
     { .name = "set after a death in flush",
