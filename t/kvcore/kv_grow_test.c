@@ -17,7 +17,7 @@ static kv_store_t *s;
 static void set_up(void)
 {
     kv_config_t config = kvt_tiny(KV_NOEVICTION);
-    kvt_open(&t, 64u << 10, &config);
+    kvt_open(&t, 60u << 10, &config);
     s = t.store;
     ck_assert_uint_eq(s->block_buckets, 8);
     ck_assert_uint_eq(s->buckets, 128);
