@@ -52,6 +52,8 @@
 #define LENIENT_ROUNDS 4u
 /* A shard with fewer log segments than this lives off the others. */
 #define OWN_SEGMENTS_MIN 3u
+/* Looked at for being dead when another one is opened. */
+#define RECENT_SEGMENTS 4u
 /* For other shards' locks, in one go: longer than a writer that is running
  * holds one. */
 #define BRIEF_WAIT_MS 20u
@@ -663,6 +665,29 @@ static uint32_t log_segments(const kv_shard_t *shard)
            ld_rlx(&shard->count[KV_QUEUE_MAIN]);
 }
 
+/* Where a few keys are set again and again the segments that were filled last
+ * are dead already: use those first, whose lines and pages the processor has
+ * at hand, rather than go through all the memory. */
+static void recycle_recent(kv_store_t *store, kv_shard_t *shard)
+{
+    uint32_t at = ld_rlx(&shard->first);
+
+    for (uint32_t steps = 0; at != 0 && at <= store->segments &&
+                             steps < RECENT_SEGMENTS; steps++) {
+        uint32_t segment = at - 1;
+        const kv_segment_t *books = &store->segment[segment];
+        at = ld_rlx(&books->next);
+        if (ld_rlx(&books->live_bytes) == 0 &&
+            kv_word_state(ld_rlx(&store->words[segment])) !=
+                KV_STATE_LARGE &&
+            !is_open(shard, KV_QUEUE_SMALL, segment) &&
+            !is_open(shard, KV_QUEUE_MAIN, segment)) {
+            kv_segment_unlink(store, shard, segment);
+            kv_pool_return(store, segment);
+        }
+    }
+}
+
 kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
                                 kv_queue_t queue, uint64_t bytes)
 {
@@ -673,6 +698,7 @@ kv_result_t kv_evict_for_record(kv_store_t *store, kv_shard_t *shard,
      * needed; every round frees a segment or makes the room in one. */
     uint32_t round = 0;
     search_t search = { 0 };
+    recycle_recent(store, shard);
     while (round < store->segments + 16) {
         if (kv_segment_has_room(store, shard, queue, bytes) ||
             kv_segment_open(store, shard, queue, false)) {
