@@ -47,6 +47,7 @@ t_crash_storm_LDADD = kvcore/libkvcore.la
 t_crash_storm_SOURCES = $(CRASH_RIG) \
 	t/crash/storm.c \
 	t/crash/storm.h \
+	t/crash/storm_more.c \
 	t/crash/storm_ops.c
 
 CRASH_TESTS = \

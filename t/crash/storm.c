@@ -18,7 +18,7 @@
 
 #include "storm.h"
 
-#include "kv_layout.h"
+#include "kv_index.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,6 +39,7 @@ typedef struct mode {
     const char *const *options;     /* one round with each */
     bool may_vanish;
     bool may_refuse;
+    uint32_t more_max;              /* keys that each player adds */
 } mode_t_;
 
 static const char *const lru[] = { "eviction=allkeys-lru",
@@ -49,9 +50,10 @@ static const char *const every[] = { "eviction=allkeys-lru",
 static const char *const none[] = { "eviction=noeviction", NULL };
 
 static const mode_t_ modes[] = {
-    { "roomy", 24u << 20, 16384, 8, lru, false, false },
-    { "evict", 2u << 20, 8192, 4, every, true, true },
-    { "full", 2560u << 10, 8192, 4, none, false, true },
+    { "roomy", 24u << 20, 16384, 8, lru, false, false,
+      MORE_KEYS },
+    { "evict", 2u << 20, 8192, 4, every, true, true, 1000 },
+    { "full", 2560u << 10, 8192, 4, none, false, true, 100 },
 };
 
 typedef struct storm {
@@ -101,6 +103,7 @@ static void play(const storm_t *storm, uint32_t number, uint64_t seed)
 
     player = (player_t){ .board = board, .seat = seat, .number = number,
                          .players = storm->players, .made = storm->made,
+                         .more_max = storm->mode->more_max,
                          .random = { seed },
                          .may_vanish = storm->mode->may_vanish,
                          .may_refuse = storm->mode->may_refuse };
@@ -225,6 +228,13 @@ static void check_keys(storm_t *storm, player_t *reader)
             if (why != NULL && storm->lost++ < 10) {
                 rig_note("%s", why);
             }
+        }
+        uint32_t more = atomic_load(&storm->board->seat[number].more);
+        uint32_t lost = more_lost(reader, number, more);
+        if (lost != 0) {
+            storm->lost += lost;
+            rig_note("%u of %u keys of player %u are lost or another's", lost,
+                     more, number);
         }
     }
     for (uint32_t i = 0; i < STILL_KEYS; i++) {
@@ -426,6 +436,15 @@ static void leave_alone(storm_t *storm, uint64_t ns)
     }
 }
 
+static uint64_t buckets_in_use(const kv_store_t *store)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < store->geometry.shards; i++) {
+        sum += ld_rlx(&store->extents[i]) >> KV_EXTENT_MASK_BITS;
+    }
+    return sum;
+}
+
 static void round_of(storm_t *storm, const limits_t *limits)
 {
     const mode_t_ *mode = storm->mode;
@@ -451,6 +470,7 @@ static void round_of(storm_t *storm, const limits_t *limits)
     storm->board = rig_shared(sizeof(board_t));
     storm->kills = storm->kills_locked = storm->audits = storm->lost = 0;
     write_still_keys(storm);
+    uint64_t buckets = buckets_in_use(storm->watch);
     for (uint32_t i = 0; i < storm->players; i++) {
         start(storm, i);
     }
@@ -481,6 +501,9 @@ static void round_of(storm_t *storm, const limits_t *limits)
     rig_note("  in %.1f s, %" PRIu64 " calls, %" PRIu64 " audits, %" PRIu64
              " evictions, %" PRIu64 " refused", (double)stormed_ns / 1e9,
              wild.calls, storm->audits, stats.evictions, stats.rejections);
+    rig_note("  the index grew from %" PRIu64 " to %" PRIu64 " buckets of %"
+             PRIu64, buckets, buckets_in_use(storm->watch),
+             (uint64_t)storm->watch->geometry.shards * storm->watch->buckets);
     rig_note("  longest wait: %.1f ms (%s); without kills: %.1f ms (%s)",
              (double)wild.longest_ns / 1e6, wild.longest_op,
              (double)calm.longest_ns / 1e6, calm.longest_op);
@@ -499,6 +522,8 @@ static void round_of(storm_t *storm, const limits_t *limits)
     rig_ok((strcmp(mode->name, "full") == 0) <= (stats.rejections > 0),
            "%s, %s: writes were refused where they had to be", mode->name,
            storm->option);
+    rig_ok(buckets_in_use(storm->watch) > buckets,
+           "%s, %s: the index grew meanwhile", mode->name, storm->option);
     kv_store_detach(storm->watch);
 }
 

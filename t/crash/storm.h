@@ -34,7 +34,9 @@
 #define OWN_KEYS (SHORT_AT + SHORT_KEYS)
 
 #define SHARED_COUNTERS 8u
-#define STILL_KEYS 1500u       /* written once, before the storm */
+#define STILL_KEYS 1100u       /* written once, before the storm; some more
+                                * and the index grows, in every mode */
+#define MORE_KEYS 2000u        /* of each player, at most; for good */
 #define VALUE_MAX (48u << 10)
 
 typedef enum kind {
@@ -90,6 +92,7 @@ typedef struct seat {
     _Atomic uint64_t added[SHARED_COUNTERS];
     _Atomic uint64_t unfinished[SHARED_COUNTERS];
     _Atomic uint32_t adding;      /* shared counter + 1 */
+    _Atomic uint32_t more;        /* keys added, which let the index grow */
     _Atomic uint32_t paused;
     _Atomic uint64_t lock_word;
     _Atomic uint64_t calls;
@@ -110,6 +113,7 @@ typedef struct player {
     seat_t *seat;
     uint32_t number;
     uint32_t players;
+    uint32_t more_max;    /* of MORE_KEYS */
     rig_store_t made;
     kv_store_t *store;
     rig_random_t random;
@@ -154,6 +158,15 @@ size_t key_name(char *to, uint32_t seat, uint32_t key);
 size_t shared_name(char *to, uint32_t counter);
 size_t still_name(char *to, uint32_t number);
 size_t still_value(unsigned char *to, uint32_t number);
+
+/** A call: one key more, whose value is its name; and look at another one. */
+void storm_more(player_t *player, uint32_t unused);
+
+/**
+ * Are the first `count` keys there that the player has added?
+ * @return how many are lost or another's
+ */
+uint32_t more_lost(player_t *player, uint32_t seat, uint32_t count);
 
 /** The store's clock, milliseconds. */
 int64_t store_now_ms(void);

@@ -775,6 +775,7 @@ const storm_op_t storm_ops[] = {
     { "read another's", 250, 0, OWN_KEYS, op_read_other, 0 },
     { "exists", 60, 0, OWN_KEYS, op_exists_other, 0 },
     { "read a still key", 100, 0, 1, op_read_still, 0 },
+    { "one key more", 20, 0, 1, storm_more, 0 },
     { "set if equal", 60, 0, COUNTER_AT, op_set_equal, 0 },
     { "delete if equal", 30, 0, COUNTER_AT, op_delete_equal, 0 },
     { "getdel", 40, 0, COUNTER_AT, op_take_out, 0 },
