@@ -17,6 +17,10 @@
  *   tail        store release, load acquire: a linked overflow bucket is
  *               empty and complete; a removal's version is there before the
  *               slot is cleared.
+ *   extent      store release, load acquire: the buckets it adds are filled.
+ *               What was split off is cleared, with release, after it: who
+ *               misses a key there passes an acquire fence, loads the extent
+ *               again and sees that the key's home has moved (kv_grow.h).
  *   word        of a segment.  Recycling stores the new generation; whoever
  *               claims the segment reads it by a compare-and-swap and passes
  *               a release fence before the first byte of the refill.  A
