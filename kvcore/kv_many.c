@@ -19,7 +19,8 @@
  * behind a position has been told and what is before it has not (the order of
  * Pieter Noordhuis's SCAN in Redis).  Where the very bucket that is being
  * examined is split, its span is examined once more, and the hashes of the
- * keys told already say which not to tell again.
+ * keys told already say which not to tell again.  So they do in overflow
+ * buckets, which may have come to the chain that was split off.
  */
 
 #include "kv_clock.h"
@@ -266,6 +267,7 @@ static bool told_already(const kv_scan_t *scan, uint64_t hash)
     }
     return false;
 }
+
 typedef enum look { LOOK_YES, LOOK_NO, LOOK_AGAIN } look_t;
 
 /* Is there a key to return in this slot?  As kv_read.c, steps 1 to 5. */
@@ -306,7 +308,8 @@ static look_t look_at(kv_store_t *store, kv_scan_t *scan,
         return LOOK_AGAIN;
     }
     if (!wanted || (deadline_ms != 0 && deadline_ms <= kv_now_ms()) ||
-        (UNLIKELY(scan->split) && told_already(scan, hash))) {
+        (UNLIKELY(scan->split || scan->chained != 0) &&
+         told_already(scan, hash))) {
         return LOOK_NO;
     }
     scan->hash = hash;
