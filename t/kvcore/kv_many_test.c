@@ -520,6 +520,71 @@ START_TEST(keys_that_stay_are_told_once_amid_a_split)
 }
 END_TEST
 
+/* Keys of the chain come and go, and the index grows, at any time. */
+START_TEST(keys_that_stay_are_told_once_whatever_comes_and_goes)
+{
+    enum { PASS = 24 };
+    char pass[PASS][32];
+    kvt_random_t random = { 950 };
+    kvt_split_t *split = NULL;
+    for (int i = 0, number = 0; i < PASS; number++) {
+        snprintf(pass[i], sizeof(pass[i]), "pass%d", number);
+        i += kv_hash_low(s, kvt_hash(s, pass[i])) == 3;
+    }
+    for (int round = 0; round < 6000 / KVT_SLOWER; round++) {
+        uint64_t cursor = 0;
+        uint64_t slots = kvt_below(&random, 3) * 15;
+        uint32_t often = 1 + kvt_below(&random, 8);
+        char told[STAY][32];
+        int stays = 0;
+        memcpy(t.memory, saved, t.size_bytes);
+        do {
+            kv_scan_t scan;
+            size_t len;
+            kv_scan_begin(s, &scan, cursor, "", 0, slots);
+            while (kv_scan_key(s, &scan, &len) == KV_OK) {
+                char key[32] = { 0 };
+                kvt_assert_ok(kv_scan_copy(s, &scan, key));
+                if (key[0] == 's') {
+                    kvt_assert(stays < STAY);
+                    for (int i = 0; i < stays; i++) {
+                        kvt_assert_msg(strcmp(told[i], key) != 0,
+                                       "%s twice, round %d", key, round);
+                    }
+                    memcpy(told[stays++], key, sizeof(key));
+                }
+                for (uint32_t i = kvt_below(&random, often); i-- > 0;) {
+                    const char *name = pass[kvt_below(&random, PASS)];
+                    uint32_t what = kvt_below(&random, 16);
+                    if (split != NULL && what < 4) {
+                        kvt_split_end(split);
+                        split = NULL;
+                    } else if (split != NULL) {
+                        continue;
+                    } else if (what == 0) {
+                        split = kvt_split_begin(s, 0);
+                    } else if (what == 1) {
+                        grow(1);
+                    } else if (what < 8) {
+                        kvt_assert_ok(kvt_set(s, name, "passes"));
+                    } else {
+                        (void)kvt_delete(s, name);
+                    }
+                }
+            }
+            cursor = scan.cursor;
+        } while (cursor != 0);
+        kvt_assert_msg(stays == STAY, "%d of %d keys in round %d", stays,
+                       (int)STAY, round);
+        if (split != NULL) {
+            kvt_split_end(split);
+            split = NULL;
+        }
+        kvt_assert_sound(s);
+    }
+}
+END_TEST
+
 /* The step is in an overflow bucket as that one comes to the chain that is
  * split off, with keys told already. */
 START_TEST(an_overflow_bucket_that_a_split_has_taken_is_not_told_again)
@@ -605,6 +670,8 @@ int main(void)
     tcase_add_test(
         tcase, keys_that_stay_are_told_once_though_others_let_the_index_grow);
     tcase_add_test(tcase, keys_that_stay_are_told_once_amid_a_split);
+    tcase_add_test(tcase,
+                   keys_that_stay_are_told_once_whatever_comes_and_goes);
     tcase_add_test(
         tcase, an_overflow_bucket_that_a_split_has_taken_is_not_told_again);
     tcase_add_test(tcase, a_prefix_is_removed_whole_amid_a_growing_index);
