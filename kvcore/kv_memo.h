@@ -20,7 +20,8 @@
 /* Longer ones are rare, and comparing them is a call. */
 #define KV_MEMO_KEY_MAX_BYTES KV_SHORT_BYTES
 
-/* The key's first and last eight bytes. */
+/* The key's first and last eight bytes; of a longer key the eight in the
+ * middle are mixed in, for "user:1:profile" and "user:2:profile". */
 typedef struct kv_memo_ends {
     uint64_t first;
     uint64_t last;
@@ -32,6 +33,11 @@ static KV_INLINE kv_memo_ends_t kv_memo_ends(const void *key, size_t key_len)
 
     memcpy(&ends.first, key, 8);
     memcpy(&ends.last, (const unsigned char *)key + key_len - 8, 8);
+    if (key_len > KV_MEMO_KEY_WHOLE_BYTES) {
+        uint64_t middle;
+        memcpy(&middle, (const unsigned char *)key + key_len / 2 - 4, 8);
+        ends.first ^= middle << 31 | middle >> 33;
+    }
     return ends;
 }
 

@@ -437,29 +437,21 @@ static KV_INLINE bool lead(const kv_store_t *store,
 /* kv_short_find() in a straight line, from a slot where the key may be.  A
  * size that was torn is a short one too, so it may reach the allocator, and
  * the look at the segment's word after copying does for steps 5 and 8. */
-static KV_NOINLINE kv_result_t take_short(kv_store_t *store,
-                                          _Atomic uint64_t *slot_at,
-                                          const void *key, size_t key_len,
-                                          kv_short_t *found)
+static KV_INLINE bool take(kv_store_t *store, _Atomic uint64_t *slot_at,
+                           const void *key, size_t key_len, kv_short_t *found,
+                           led_t *led)
 {
-    led_t led;
-
-    if (UNLIKELY(key_len > KV_SHORT_BYTES ||
-                 !lead(store, slot_at, key, key_len, KV_SHORT_VALUE_BYTES,
-                       &led))) {
-        return find_short_slow(store, key, key_len, found);
+    if (UNLIKELY(!lead(store, slot_at, key, key_len, KV_SHORT_VALUE_BYTES,
+                       led))) {
+        return false;
     }
-    found->slot_at = touches(store, led.slot) ? slot_at : NULL;
-    found->slot = led.slot;
-    found->bytes = led.stored_bytes;
-    found->source = led.value;
-    found->word_at = led.word_at;
-    found->word = led.word;
-    if (led.flags != 0) {
-        return take_mortal(store, led.record, found);
-    }
-    kv_count(store, KV_COUNT_HITS, 1);
-    return KV_OK;
+    found->slot_at = touches(store, led->slot) ? slot_at : NULL;
+    found->slot = led->slot;
+    found->bytes = led->stored_bytes;
+    found->source = led->value;
+    found->word_at = led->word_at;
+    found->word = led->word;
+    return true;
 }
 
 /* found->word is the extent that `slot_at` was found by. */
@@ -468,8 +460,17 @@ static KV_NOINLINE kv_result_t note_and_take(kv_store_t *store,
                                              const void *key, size_t key_len,
                                              kv_short_t *found, uint64_t hash)
 {
+    led_t led;
+
     kv_memo_note(store, hash, key, key_len, slot_at, found->word);
-    return take_short(store, slot_at, key, key_len, found);
+    if (UNLIKELY(!take(store, slot_at, key, key_len, found, &led))) {
+        return find_short_slow(store, key, key_len, found);
+    }
+    if (led.flags != 0) {
+        return take_mortal(store, led.record, found);
+    }
+    kv_count(store, KV_COUNT_HITS, 1);
+    return KV_OK;
 }
 
 static KV_INLINE kv_result_t find_short(kv_store_t *store, uint64_t hash,
@@ -519,14 +520,31 @@ find_short_anew(kv_store_t *store, const void *key, size_t key_len,
                       found);
 }
 
+static KV_NOINLINE kv_result_t take_noted(kv_store_t *store,
+                                          _Atomic uint64_t *slot_at,
+                                          const void *key, size_t key_len,
+                                          kv_short_t *found)
+{
+    led_t led;
+
+    if (UNLIKELY(key_len > KV_SHORT_BYTES ||
+                 !take(store, slot_at, key, key_len, found, &led))) {
+        return find_short_anew(store, key, key_len, found);
+    }
+    if (led.flags != 0) {
+        return take_mortal(store, led.record, found);
+    }
+    kv_count(store, KV_COUNT_HITS, 1);
+    return KV_OK;
+}
+
 kv_result_t kv_short_find(kv_store_t *store, const void *key, size_t key_len,
-                               kv_short_t *found)
+                          kv_short_t *found)
 {
     const kv_memo_t *memo = kv_memo_find(store, key, key_len);
 
-    return memo != NULL
-               ? take_short(store, memo->slot, key, key_len, found)
-               : find_short_anew(store, key, key_len, found);
+    return memo != NULL ? take_noted(store, memo->slot, key, key_len, found)
+                        : find_short_anew(store, key, key_len, found);
 }
 
 static KV_INLINE kv_result_t copy_short(const kv_short_t *found, void *value)
