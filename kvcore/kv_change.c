@@ -218,29 +218,38 @@ static KV_INLINE kv_result_t add_locked(kv_store_t *store, uint64_t hash,
                             kv_shard_next_version(place.shard), key_len);
 }
 
-/* kv_write_make_room(), unless the counter is there already and needs none, or
- * nothing can be added to what is there. */
-static KV_NOINLINE kv_result_t make_room_to_add(kv_store_t *store,
-                                                uint64_t hash, const void *key,
-                                                size_t key_len, uint64_t bytes,
-                                                int64_t delta)
+/* add_locked() where there is no room for a record: a counter that is there
+ * already needs none.  Once one was seen to live it is added to, though it may
+ * expire this very moment.  Lets go of the lock. */
+static KV_NOINLINE kv_result_t
+add_without_room(kv_store_t *store, uint64_t hash, const void *key,
+                 size_t key_len, uint64_t bytes, int64_t delta, int64_t *sum)
 {
     kv_shard_t *shard = kv_write_shard(store, hash);
+    kv_result_t result = KV_OK;
     kv_place_t place;
 
     kv_place_find(store, hash, key, key_len, &place);
-    if (place.slot != NULL && !place.expired) {
-        int64_t sum;
-        if (place.shape.flags & KV_FLAG_COUNTER) {
-            return KV_OK;
-        }
-        kv_result_t result = add_to_text(&place, delta, &sum);
+    bool present = place.slot != NULL && !place.expired;
+    if (present && (place.shape.flags & KV_FLAG_COUNTER)) {
+        result = add_in_place(store, &place, delta, sum);
+        kv_unlock(&shard->lock);
+        return result;
+    }
+    if (present) {
+        int64_t next;
+        result = add_to_text(&place, delta, &next);
         if (result != KV_OK) {
             kv_unlock(&shard->lock);
             return result;
         }
     }
-    return kv_write_make_room(store, shard, bytes);
+    result = kv_write_make_room(store, shard, bytes);
+    if (result == KV_OK) {
+        result = add_locked(store, hash, key, key_len, NULL, delta, sum);
+        kv_unlock(&shard->lock);
+    }
+    return result;
 }
 
 KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
@@ -260,13 +269,11 @@ KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
     if (result != KV_OK) {
         return result;
     }
-    if (!kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes)) {
-        result = make_room_to_add(store, hash, key, key_len, bytes, delta);
+    if (UNLIKELY(!kv_segment_has_room(store, shard, KV_QUEUE_SMALL, bytes))) {
+        return add_without_room(store, hash, key, key_len, bytes, delta, sum);
     }
-    if (result == KV_OK) {
-        result = add_locked(store, hash, key, key_len, memo, delta, sum);
-        kv_unlock(&shard->lock);
-    }
+    result = add_locked(store, hash, key, key_len, memo, delta, sum);
+    kv_unlock(&shard->lock);
     return result;
 }
 

@@ -3,6 +3,7 @@
 #include "kvt.h"
 
 #include "kv_clock.h"
+#include "kv_evict.h"
 
 #define SMALL_BYTES (96u << 10)
 
@@ -278,6 +279,47 @@ START_TEST(a_missing_key_gets_no_deadline)
 }
 END_TEST
 
+/* Let the open segment have no byte left. */
+static void fill_open_segment(kv_store_t *s)
+{
+    static const char value[1024];
+    const kv_shard_t *shard = &s->shards[0];
+
+    for (int i = 0;; i++) {
+        const kv_segment_t *books =
+            &s->segment[ld_rlx(&shard->open[KV_QUEUE_SMALL]) - 1];
+        uint32_t left = s->segment_bytes - ld_rlx(&books->write_off);
+        char key[8];
+        size_t key_len = (size_t)snprintf(key, sizeof(key), "f%d", i);
+        if (left < kv_record_bytes(0, key_len, 0)) {
+            return;
+        }
+        uint32_t bytes = left > 2 * sizeof(value) ? sizeof(value) : left / 2;
+        bytes = left < 512 ? left : bytes;
+        kvt_assert_ok(kv_value_set(s, key, key_len, value,
+                                   bytes / 8 * 8 - 16 - key_len, KV_NO_TTL,
+                                   KV_SET_ALWAYS));
+    }
+}
+
+START_TEST(a_counter_may_expire_at_any_moment_of_an_addition)
+{
+    kv_store_t *s = t.store;
+    int64_t sum;
+    kvt_assert_ok(kvt_add(s, "c", 41, &sum));
+    kvt_assert_ok(kvt_expire(s, "c", _i));
+    fill_open_segment(s);
+    ck_assert(!kv_segment_has_room(
+        s, &s->shards[0], KV_QUEUE_SMALL,
+        kv_record_bytes(KV_FLAG_COUNTER | KV_FLAG_DEADLINE, 1, 0)));
+    kvt_clock_tick(1);
+    kvt_assert_ok(kvt_add(s, "c", 1, &sum));
+    kvt_clock_tick(0);
+    ck_assert(sum == 42 || sum == 1);
+    kvt_assert_sound(s);
+}
+END_TEST
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -294,6 +336,9 @@ int main(void)
     tcase_add_test(tcase, keep_ttl_keeps_what_is_there);
     tcase_add_test(tcase, expire_works_on_every_kind_of_record);
     tcase_add_test(tcase, a_counter_keeps_its_deadline);
+    tcase_add_loop_test(tcase,
+                        a_counter_may_expire_at_any_moment_of_an_addition, 1,
+                        8);
     tcase_add_test(tcase, an_expired_key_counts_as_absent);
     tcase_add_test(tcase,
                    expired_large_values_are_absent_and_give_back_their_memory);

@@ -249,6 +249,9 @@ void kvt_clock_stop(void);
 /** Move the clock forward. */
 void kvt_clock_move(int64_t ms);
 
+/** Move the clock forward by itself after each look at it; 0: no more. */
+void kvt_clock_tick(int64_t ms);
+
 /* ------------------------------------------------------------------ */
 /* Running                                                             */
 

@@ -10,6 +10,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
 static int64_t moved_ms;
 static int64_t stopped_ms;
+static int64_t ticks_ms;
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -21,6 +22,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
                          : (int64_t)now->tv_sec * 1000 +
                                now->tv_nsec / 1000000;
         ms += moved_ms;
+        moved_ms += ticks_ms;
         now->tv_sec = (time_t)(ms / 1000);
         now->tv_nsec = (long)(ms % 1000) * 1000000;
     }
@@ -35,4 +37,9 @@ void kvt_clock_stop(void)
 void kvt_clock_move(int64_t ms)
 {
     moved_ms += ms;
+}
+
+void kvt_clock_tick(int64_t ms)
+{
+    ticks_ms = ms;
 }
