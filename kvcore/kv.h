@@ -245,6 +245,7 @@ kv_result_t kv_read_begin(kv_store_t *store, const void *key, size_t key_len,
  *         KV_RETRY      the memory was reused since; what `value` holds is
  *                       undefined; begin again
  *         KV_NO_MEMORY  no memory to decompress with
+ *         KV_MISSING    what is there does not decompress: scribbled over
  * Allocates a scratch buffer, kept with the handle, for compressed values.
  */
 kv_result_t kv_read_copy(kv_store_t *store, const kv_read_t *read,

@@ -200,13 +200,16 @@ kv_result_t kv_large_read(kv_store_t *store, const kv_large_t *large,
         uint64_t next_generation = 0;
         bool more = kv_large_next(store, &next, &next_generation);
         uint64_t bytes = chain_bytes < chunk_bytes ? chain_bytes : chunk_bytes;
-        kv_copy(to, kv_segment_start(store, segment) + KV_SEGMENT_HEAD_BYTES,
-                (size_t)bytes);
+        if (to != NULL) {
+            kv_copy(to,
+                    kv_segment_start(store, segment) + KV_SEGMENT_HEAD_BYTES,
+                    (size_t)bytes);
+            to += bytes;
+        }
         kv_fence_acquire();
         if (kv_word_generation(ld_rlx(word)) != generation) {
             return KV_RETRY;
         }
-        to += bytes;
         chain_bytes -= bytes;
         if (chain_bytes > 0 && !more) {
             return KV_RETRY;

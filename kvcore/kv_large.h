@@ -58,6 +58,8 @@ void kv_large_free(kv_store_t *store, kv_shard_t *shard,
 
 /**
  * Copy the chain's bytes.
+ *
+ * @param to  NULL: only look whether every chunk is there
  * @return KV_OK, KV_RETRY (a chunk was recycled; or the chain is broken)
  */
 kv_result_t kv_large_read(kv_store_t *store, const kv_large_t *large,

@@ -53,6 +53,8 @@ typedef struct found {
     uint32_t head_bytes;
     int64_t deadline_ms;   /* 0: none */
     bool expired;
+    const _Atomic uint64_t *led_at; /* what led to the record, */
+    uint64_t slot;                  /* and what it was then */
     /* By find_quick() only: */
     _Atomic uint64_t *slot_at;
     uint64_t extent;
@@ -114,6 +116,8 @@ static KV_INLINE look_t look_at_slot(kv_store_t *store,
     found->head_bytes = head_bytes;
     found->generation = generation;
     found->segment = (uint32_t)segment;
+    found->led_at = slot_at;
+    found->slot = slot;
     found->expired = found->deadline_ms != 0 &&
                      found->deadline_ms <= kv_now_ms();
     return same ? LOOK_FOUND : LOOK_OTHER;
@@ -220,38 +224,59 @@ static inline bool bad_key(size_t key_len)
     return key_len - 1 >= KV_KEY_MAX_BYTES;
 }
 
+/* A large value's sizes.  Where chunks are missing it was replaced just now;
+ * if the slot says that it was not, nobody need begin again for ever. */
+static look_t describe_large(kv_store_t *store, const found_t *found,
+                             kv_read_t *read)
+{
+    const kv_shape_t shape = { .head_bytes = found->head_bytes };
+    kv_large_t large;
+
+    kv_record_large(found->record, &shape, &large);
+    read->chain_bytes = large.total_bytes - found->stored_bytes;
+    read->value_bytes = large.total_bytes;
+    if (!still(store, found->segment, found->generation)) {
+        return LOOK_AGAIN;
+    }
+    if (read->chain_bytes > kv_store_value_max(store)) {
+        return LOOK_OTHER;
+    }
+    if (kv_large_read(store, &large, read->chain_bytes, NULL) != KV_OK) {
+        kv_fence_acquire();
+        return ((ld_rlx(found->led_at) ^ found->slot) &
+                ~KV_FREQUENCY_MASK) != 0 ? LOOK_AGAIN : LOOK_OTHER;
+    }
+    return LOOK_FOUND;
+}
+
 /* A counter's text, the sizes of large and compressed values.
  * LOOK_OTHER: scribbled over. */
 static KV_NOINLINE look_t
 describe_kind(kv_store_t *store, const found_t *found, kv_read_t *read)
 {
-    const kv_shape_t shape = { .head_bytes = found->head_bytes };
+    look_t look = LOOK_FOUND;
 
     if (found->flags & KV_FLAG_COUNTER) {
         read->value_bytes = kv_number_format(
             (int64_t)ld_rlx(kv_record_counter(found->record, found->flags)),
             read->digits);
-    } else {
+    } else if (found->flags & (KV_FLAG_LARGE | KV_FLAG_RAW)) {
         if (found->flags & KV_FLAG_LARGE) {
-            kv_large_t large;
-            kv_record_large(found->record, &shape, &large);
-            read->chain_bytes = large.total_bytes - found->stored_bytes;
-            read->value_bytes = large.total_bytes;
+            look = describe_large(store, found, read);
         }
         if (found->flags & KV_FLAG_RAW) {
             read->value_bytes =
                 ld_rlx(kv_record_raw(found->record, found->flags));
         }
+    } else {
+        look = LOOK_OTHER;
     }
     if (!still(store, found->segment, found->generation)) {
         return LOOK_AGAIN;
     }
-    if (read->value_bytes > kv_store_value_max(store) ||
-        ((found->flags & KV_FLAG_LARGE) &&
-         read->chain_bytes > kv_store_value_max(store))) {
-        return LOOK_OTHER;
-    }
-    return LOOK_FOUND;
+    return look == LOOK_FOUND &&
+                   read->value_bytes > kv_store_value_max(store)
+               ? LOOK_OTHER : look;
 }
 
 /* Describe the record to the caller. */

@@ -456,6 +456,32 @@ START_TEST(a_read_that_is_broken_off_anywhere_is_right)
 }
 END_TEST
 
+START_TEST(scribbled_flags_are_read_without_harm)
+{
+    char *value = malloc(kv_store_value_max(t.store));
+    kv_place_t place;
+    kvt_assert_ok(kvt_set(t.store, "k", "a value with some more than a few "
+                                        "bytes"));
+    kv_place_find(t.store, kvt_hash(t.store, "k"), "k", 1, &place);
+    _Atomic uint64_t *shape = kv_record_word(place.record, 8);
+    uint64_t saved = ld_rlx(shape);
+    for (uint64_t flags = 0; flags < 1024; flags++) {
+        kv_read_t read;
+        memset(&read, 0xff, sizeof(read));
+        st_rlx(shape, (saved & UINT32_MAX) | flags << 32);
+        if (kv_read_begin(t.store, "k", 1, &read) == KV_OK) {
+            kvt_assert(read.value_bytes <= kv_store_value_max(t.store));
+            kv_result_t result = kv_read_copy(t.store, &read, value);
+            kvt_assert_msg(result == KV_OK || result == KV_MISSING,
+                           "flags %x: %s", (unsigned)flags,
+                           kv_result_text(result));
+        }
+    }
+    st_rlx(shape, saved);
+    free(value);
+}
+END_TEST
+
 START_TEST(scribbled_memory_is_read_without_harm)
 {
     char *saved = malloc(t.size_bytes);
@@ -579,6 +605,7 @@ int main(void)
                    reading_a_hot_key_writes_nothing_shared_but_own_counters);
     tcase_add_test(tcase, a_reader_does_not_wait_for_a_locked_shard);
     tcase_add_test(tcase, a_read_that_is_broken_off_anywhere_is_right);
+    tcase_add_test(tcase, scribbled_flags_are_read_without_harm);
     tcase_add_test(tcase, scribbled_memory_is_read_without_harm);
     tcase_add_test(tcase,
                    a_slot_scribbled_to_the_last_bytes_is_read_without_harm);
