@@ -85,7 +85,7 @@ static bool copy_moving(kv_store_t *store, kv_shard_t *shard,
             if (slot_at == NULL) {
                 return false;
             }
-            st_rlx(slot_at, slot);
+            st_rel(slot_at, slot);
         }
         old = kv_bucket_next(store, buckets, ld_rlx(&old->tail));
     }
