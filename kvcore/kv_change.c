@@ -260,8 +260,8 @@ KV_FLATTEN kv_result_t kv_counter_add(kv_store_t *store, const void *key,
     if (result != KV_OK) {
         return result;
     }
-    const kv_memo_t *memo = kv_memo_of(store, key, key_len);
-    uint64_t hash = kv_write_hash(store, key, key_len, memo);
+    const kv_memo_t *memo;
+    uint64_t hash = kv_write_hash(store, key, key_len, &memo);
     kv_shard_t *shard = kv_write_shard(store, hash);
     uint64_t bytes =
         kv_record_bytes(KV_FLAG_COUNTER | KV_FLAG_DEADLINE, key_len, 0);

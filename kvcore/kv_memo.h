@@ -6,6 +6,11 @@
  * less.  It is a hint that costs nothing to be wrong: what the slot points to
  * is compared with the key and validated like any other (kv_read.c), and a
  * key that has left the slot is sought anew.
+ *
+ * Only a key's hash is believed.  A signal handler that uses the handle may
+ * find or make notes between any two instructions of its thread, so key_len
+ * says that a note is whole: it is 0 while one is written, and the hash is
+ * loaded before the comparison.  The slot is always one of the index.
  */
 
 #ifndef KV_MEMO_H
@@ -78,15 +83,21 @@ static KV_INLINE kv_memo_t *kv_memo_find(kv_store_t *store, const void *key,
                                                                         : NULL;
 }
 
-/** What is noted of this very key, or NULL. */
-static KV_INLINE kv_memo_t *kv_memo_of(kv_store_t *store, const void *key,
-                                       size_t key_len)
+/** What is noted of this very key, and its hash; or NULL. */
+static KV_INLINE const kv_memo_t *kv_memo_of(kv_store_t *store,
+                                             const void *key, size_t key_len,
+                                             uint64_t *hash)
 {
-    if (key_len > KV_MEMO_KEY_WHOLE_BYTES) {
+    if (UNLIKELY(key_len - KV_MEMO_KEY_MIN_BYTES >
+                 KV_MEMO_KEY_WHOLE_BYTES - KV_MEMO_KEY_MIN_BYTES)) {
         return NULL;
     }
-    kv_memo_t *memo = kv_memo_find(store, key, key_len);
-    return memo != NULL && memo->key_len == key_len ? memo : NULL;
+    kv_memo_ends_t ends = kv_memo_ends(key, key_len);
+    const kv_memo_t *memo = kv_memo_at(store, ends);
+    *hash = memo->hash;
+    atomic_signal_fence(memory_order_seq_cst);
+    return ((memo->first ^ ends.first) | (memo->last ^ ends.last) |
+            (memo->key_len ^ key_len)) == 0 ? memo : NULL;
 }
 
 /**
@@ -104,18 +115,21 @@ static KV_INLINE void kv_memo_note(kv_store_t *store, uint64_t hash,
     }
     kv_memo_ends_t ends = kv_memo_ends(key, key_len);
     kv_memo_t *memo = kv_memo_at(store, ends);
-    memo->first = ends.first;
-    memo->last = ends.last;
-    memo->key_len = key_len;
-    memo->hash = hash;
     memo->slot = slot;
     memo->extent = extent;
+    memo->key_len = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    memo->first = ends.first;
+    memo->last = ends.last;
+    memo->hash = hash;
+    atomic_signal_fence(memory_order_seq_cst);
+    memo->key_len = key_len;
 }
 
 /** The home that a noted slot is in: a bucket is a line. */
-static KV_INLINE kv_bucket_t *kv_memo_home(const kv_memo_t *memo)
+static KV_INLINE kv_bucket_t *kv_memo_home(const _Atomic uint64_t *slot)
 {
-    return (kv_bucket_t *)((uintptr_t)memo->slot &
+    return (kv_bucket_t *)((uintptr_t)slot &
                            ~(uintptr_t)(KV_LINE_BYTES - 1));
 }
 

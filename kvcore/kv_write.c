@@ -245,8 +245,8 @@ static KV_INLINE kv_result_t set_value(kv_store_t *store, const void *key,
             change.stored_bytes = bytes;
         }
     }
-    const kv_memo_t *memo = kv_memo_of(store, key, key_len);
-    uint64_t hash = kv_write_hash(store, key, key_len, memo);
+    const kv_memo_t *memo;
+    uint64_t hash = kv_write_hash(store, key, key_len, &memo);
     uint64_t bytes =
         kv_record_bytes(change.flags, key_len, change.stored_bytes);
     if (is_large(store, bytes, change.stored_bytes)) {

@@ -11,11 +11,14 @@
 #include "kv_memo.h"
 #include "kv_wait.h"
 
-/* The key's hash, noted or computed. */
+/* The key's hash, noted or computed; the note, or NULL. */
 static KV_INLINE uint64_t kv_write_hash(kv_store_t *store, const void *key,
-                                        size_t key_len, const kv_memo_t *memo)
+                                        size_t key_len, const kv_memo_t **memo)
 {
-    return memo != NULL ? memo->hash : kv_hash(store, key, key_len);
+    uint64_t hash;
+
+    *memo = kv_memo_of(store, key, key_len, &hash);
+    return *memo != NULL ? hash : kv_hash(store, key, key_len);
 }
 
 /* kv_place_find() where the key was met, or else in line; and note that. */
@@ -29,7 +32,7 @@ static KV_INLINE void kv_write_find(kv_store_t *store, uint64_t hash,
     if (memo != NULL && memo->extent == extent &&
         LIKELY(kv_place_look(store, memo->slot, key, key_len, now_ms, place))) {
         place->shard = &store->shards[kv_hash_shard(store, hash)];
-        place->home = kv_memo_home(memo);
+        place->home = kv_memo_home(place->slot);
         place->tag = kv_hash_tag(hash);
         place->ghost = NULL;
         return;

@@ -6,6 +6,9 @@
 #include "kv_grow.h"
 #include "kv_memo.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 #define KEY_ROOM 160u
 #define SMALL_BYTES (256u << 10)
 
@@ -344,11 +347,87 @@ START_TEST(only_keys_of_eight_to_128_bytes_are_noted)
         }
         const kv_memo_t *memo = kv_memo_find(fresh, key, len);
         ck_assert((memo != NULL) == (len >= 8 && len <= 128));
-        ck_assert((kv_memo_of(fresh, key, len) != NULL) ==
+        uint64_t hash = 0;
+        ck_assert((kv_memo_of(fresh, key, len, &hash) != NULL) ==
                   (len >= 8 && len <= 16));
+        ck_assert(hash == 0 || hash == kv_hash(fresh, key, len));
         ck_assert(memo == NULL || memo->hash == kv_hash(fresh, key, len));
         kvt_assert_ok(kv_key_delete(s, key, len));
         kv_store_detach(fresh);
+    }
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
+/* Signal handlers                                                     */
+
+#define ALIKE 8
+#define ALIKE_BYTES 16u
+
+/* Keys with the same place for a note, of one length and with the same last
+ * eight bytes, so that half of one's note and half of another's is a key. */
+static char alike[ALIKE][ALIKE_BYTES + 1];
+static kv_store_t *interrupted;
+static volatile sig_atomic_t handled;
+static volatile sig_atomic_t failed;
+
+static void make_alike(kv_store_t *store)
+{
+    const kv_memo_t *place = NULL;
+    int count = 0;
+    for (int i = 0; count < ALIKE; i++) {
+        snprintf(alike[count], sizeof(alike[0]), "%08uthe same",
+                 (unsigned)i % 100000000u);
+        const kv_memo_t *at =
+            kv_memo_at(store, kv_memo_ends(alike[count], ALIKE_BYTES));
+        place = place == NULL ? at : place;
+        count += at == place;
+    }
+}
+
+static void write_one(int signal_number)
+{
+    const char *key = alike[handled % ALIKE];
+    kv_short_t found;
+    (void)signal_number;
+    kv_result_t result = kv_short_find(interrupted, key, ALIKE_BYTES, &found);
+    failed |= result != KV_OK;
+    result = kv_value_set(interrupted, key, ALIKE_BYTES, key, ALIKE_BYTES,
+                          KV_NO_TTL, KV_SET_ALWAYS);
+    failed |= result != KV_OK && result != KV_BUSY;
+    handled = handled + 1;
+}
+
+START_TEST(a_signal_handler_uses_the_handle_amid_a_note)
+{
+    struct sigaction action = { .sa_handler = write_one };
+    kvt_random_t random = { 77 };
+    char got[KV_SHORT_VALUE_BYTES];
+    size_t bytes;
+    interrupted = s;
+    make_alike(s);
+    for (int i = 0; i < ALIKE; i++) {
+        kvt_assert_ok(kvt_set(other, alike[i], alike[i]));
+    }
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    for (int i = 0; i < 10000 / KVT_SLOWER; i++) {
+        struct itimerval once = {
+            .it_value = { 0, 5 + (suseconds_t)kvt_below(&random, 25) }
+        };
+        sig_atomic_t before = handled;
+        ck_assert_int_eq(setitimer(ITIMER_REAL, &once, NULL), 0);
+        for (int j = 0; handled == before; j = (j + 1) % ALIKE) {
+            kvt_assert_ok(kvt_read_short(s, NULL, alike[j], ALIKE_BYTES, got,
+                                         &bytes));
+            if (i % 2 != 0) {
+                kvt_assert_ok(kvt_set(s, alike[j], alike[j]));
+            }
+        }
+        kvt_assert_msg(!failed, "a handler found or could set no key");
+        kvt_assert_sound(s);
+    }
+    for (int i = 0; i < ALIKE; i++) {
+        kvt_assert_value(other, alike[i], alike[i]);
     }
 }
 END_TEST
@@ -360,6 +439,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_loop_test(tcase, two_handles_agree_whatever_either_has_noted, 0,
                         3);
+    tcase_add_test(tcase, a_signal_handler_uses_the_handle_amid_a_note);
     tcase_add_test(tcase, a_noted_slot_that_holds_another_key_now);
     tcase_add_test(tcase, a_key_that_was_split_off_from_its_noted_slot);
     tcase_add_test(tcase, a_key_that_was_deleted_and_set_in_another_slot);
