@@ -28,9 +28,9 @@
  *   `noeviction` the write is refused with KV_NO_ROOM.
  *
  * Keys and values are any bytes, given as pointer and length; a key has 1 to
- * KV_KEY_MAX_BYTES bytes.  Times are milliseconds.  No function
- * here allocates memory but kv_store_attach() and, where a value is
- * compressed, the calls that say so; none calls back, none longjmps.
+ * KV_KEY_MAX_BYTES bytes.  Times are milliseconds.  No function here
+ * allocates memory but those that say so, and writing where values are
+ * compressed; none calls back, none longjmps.
  *
  * A handle after fork(): the child's copy is detached by itself; reads go on
  * and the first write attaches it anew.
@@ -417,7 +417,8 @@ kv_result_t kv_key_delete_version(kv_store_t *store, const void *key,
  * Remove `key` if its value is `expected`.
  *
  * @return KV_OK, KV_DIFFERENT, KV_MISSING, KV_BAD_KEY, KV_BUSY, KV_NO_MEMORY
- * Compares outside of the lock; O(value).
+ * Compares outside of the lock, a copy of the value; allocates room for it if
+ * it is a long one.  O(value).
  */
 kv_result_t kv_key_delete_equal(kv_store_t *store, const void *key,
                                 size_t key_len, const void *expected,
@@ -427,6 +428,7 @@ kv_result_t kv_key_delete_equal(kv_store_t *store, const void *key,
  * Store `value` if the present value is `expected`; else as kv_value_set().
  *
  * @return KV_OK, KV_DIFFERENT, KV_MISSING, and what kv_value_set() returns
+ * Compares as kv_key_delete_equal() does.
  */
 kv_result_t kv_value_set_equal(kv_store_t *store, const void *key,
                                size_t key_len, const void *expected,
@@ -563,7 +565,8 @@ void kv_store_stats(const kv_store_t *store, kv_stats_t *stats);
  * and kv_record.h.  Nobody may write meanwhile, or false alarms follow.
  *
  * @return the invariant that is broken first, by its name ("S1: ..."), or
- *         NULL: all hold
+ *         NULL: all hold; or that there was no memory to look
+ * Allocates some bytes for each segment while it runs.
  * Follows no offset without a check; safe on a scribbled store.
  */
 const char *kv_store_check(const kv_store_t *store);

@@ -15,8 +15,8 @@ void kv_record_large(void *record, const kv_shape_t *shape, kv_large_t *large)
 
 uint64_t kv_large_max_bytes(const kv_store_t *store)
 {
-    /* A quarter of the segments, as another store's shard has to be left
-     * with room for its own records. */
+    /* A quarter of the segments: the shards have to be left with room for
+     * records. */
     uint64_t chunks = store->segments / 4;
     uint64_t max = (chunks ? chunks : 1) * kv_segment_chunk_bytes(store);
     return max > UINT32_MAX ? UINT32_MAX : max;

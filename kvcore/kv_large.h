@@ -32,7 +32,7 @@ uint64_t kv_large_max_bytes(const kv_store_t *store);
 
 /**
  * Take segments, evicting where the policy allows, and fill them.
- * Holds the build lock on KV_OK, until kv_large_commit or kv_large_abandon.
+ * Holds the build lock on KV_OK, until kv_large_done or kv_large_abandon.
  * @return KV_OK, KV_NO_ROOM, KV_BUSY
  */
 kv_result_t kv_large_build(kv_store_t *store, const void *value,

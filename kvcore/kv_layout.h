@@ -125,8 +125,9 @@ typedef struct kv_watch {
     uint32_t padding;
 } kv_watch_t;
 
-/* One shard.  Written under its lock only; all but lock, version and noted
- * is derived (kv_derive.c). */
+/* One shard.  Written under its lock only.  Its truth is in lock,
+ * version and noted; entries, sums, lists and what is open are derived anew
+ * after an owner's death (kv_derive.c), and any value of the others will do. */
 typedef struct kv_shard {
     _Alignas(KV_LINE_BYTES) kv_lock_t lock;
     _Atomic uint64_t version;     /* the newest, relative to the epoch */

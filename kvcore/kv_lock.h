@@ -15,7 +15,9 @@
  * of a lock that is free.  A waiter looks only when it has spun for a while.
  *
  * K1  A lock word is 0 or names an entry of the table.
- * K2  Nobody holds two shard locks.  Order: build lock, then one shard lock.
+ * K2  Nobody holds two shard locks.  Order: build lock, then one shard lock;
+ *     a dead builder's lock alone is taken over under a shard's, as that
+ *     never waits (kv_large_reap).
  * K3  A lock is taken over only from a dead owner, by one compare-and-swap
  *     while the taker holds the dead one's life mutex; the taker of a shard
  *     then derives its counters anew before it does anything else.
