@@ -73,6 +73,7 @@ EXTRA_DIST += \
 	t/apache/tests/sessions.t \
 	t/apache/tests/state.t \
 	t/apache/tests/store.t \
+	t/apache/tests/store_memory.t \
 	t/apache/tests/subrequests.t \
 	t/apache/tests/variables.t
 if HAVE_APACHE
