@@ -15,7 +15,7 @@ ephpm_settings_t ephpm_settings;
 
 void *ephpm_dir_config_create(apr_pool_t *pool, char *directory)
 {
-    ephpm_dir_config_t *config = apr_palloc(pool, sizeof(*config));
+    ephpm_dir_config_t *config = apr_pcalloc(pool, sizeof(*config));
 
     (void)directory;
     config->ini = apr_array_make(pool, 0, sizeof(ephpm_ini_t));
@@ -41,13 +41,15 @@ void *ephpm_dir_config_merge(apr_pool_t *pool, void *base, void *add)
     const ephpm_ini_t *list = (const ephpm_ini_t *)inner->ini->elts;
     ephpm_dir_config_t *merged;
 
-    if (inner->ini->nelts == 0) {
+    if (inner->ini->nelts == 0 && inner->user_ini == USER_INI_UNSAID) {
         return base;
     }
-    if (outer->ini->nelts == 0) {
+    if (outer->ini->nelts == 0 && outer->user_ini == USER_INI_UNSAID) {
         return add;
     }
     merged = apr_palloc(pool, sizeof(*merged));
+    merged->user_ini = inner->user_ini != USER_INI_UNSAID ? inner->user_ini
+                                                          : outer->user_ini;
     merged->ini = apr_array_copy(pool, outer->ini);
     for (int i = 0; i < inner->ini->nelts; i++) {
         ephpm_ini_t *known = find_ini(merged->ini, list[i].name);
@@ -81,6 +83,11 @@ static void set_ini(cmd_parms *cmd, void *config, const char *name,
     entry->value = value;
     entry->admin = admin;
     entry->htaccess = in_htaccess(cmd);
+    entry->file = cmd->directive->filename;
+    entry->line = cmd->directive->line_num;
+    if (!entry->htaccess) {
+        APR_ARRAY_PUSH(ephpm_settings.ini, ephpm_ini_t) = *entry;
+    }
 }
 
 static const char *php_value(cmd_parms *cmd, void *config, const char *name,
@@ -112,6 +119,15 @@ static const char *php_flag(cmd_parms *cmd, void *config, const char *name,
                      cmd->directive->line_num, cmd->cmd->name, name, value);
     }
     set_ini(cmd, config, name, on ? "1" : "0", cmd->info != NULL);
+    return NULL;
+}
+
+static const char *user_ini(cmd_parms *cmd, void *config, int on)
+{
+    ephpm_dir_config_t *dir = config;
+
+    (void)cmd;
+    dir->user_ini = on ? USER_INI_ON : USER_INI_OFF;
     return NULL;
 }
 
@@ -205,6 +221,14 @@ void ephpm_settings_reset(apr_pool_t *pconf)
 {
     ephpm_settings.ini_path = NULL;
     ephpm_settings.stores = apr_array_make(pconf, 2, sizeof(ephpm_store_t));
+    ephpm_settings.ini = apr_array_make(pconf, 8, sizeof(ephpm_ini_t));
+}
+
+void ephpm_settings_check_ini(void)
+{
+    for (int i = 0; i < ephpm_settings.ini->nelts; i++) {
+        ephpm_ini_check(&APR_ARRAY_IDX(ephpm_settings.ini, i, ephpm_ini_t));
+    }
 }
 
 /* The store of each host.  One that is called "default" belongs to every
@@ -240,6 +264,8 @@ const command_rec ephpm_directives[] = {
         "a store: its name, its size, and options as eviction=allkeys-lru"),
     AP_INIT_TAKE1("EphpmKv", ephpm_kv, NULL, RSRC_CONF,
         "the name of this host's store, or Off"),
+    AP_INIT_FLAG("EphpmUserIni", user_ini, NULL, ACCESS_CONF | RSRC_CONF,
+        "On: read .user.ini files, and the PATH and HOST sections of php.ini"),
     AP_INIT_TAKE1("PHPIniDir", php_ini_dir, NULL, RSRC_CONF,
         "the directory that php.ini is in"),
     AP_INIT_TAKE2("php_value", php_value, NULL, OR_OPTIONS,

@@ -431,18 +431,57 @@ static action_t action_of(const request_rec *r,
                                                            : NOT_OURS;
 }
 
+/* The settings of a request: those of the configuration, and after them what
+ * the .user.ini files have. */
+typedef struct settings {
+    request_rec *r;
+    apr_array_header_t *ini;        /* ephpm_ini_t */
+    bool copied;                    /* `ini` is not the configuration's own */
+} settings_t;
+
+static void add_setting(void *to, const char *name, const char *value)
+{
+    settings_t *settings = to;
+    request_rec *r = settings->r;
+    ephpm_ini_t *entry;
+
+    if (!settings->copied) {
+        settings->ini = apr_array_copy(r->pool, settings->ini);
+        settings->copied = true;
+    }
+    entry = apr_array_push(settings->ini);
+    memset(entry, 0, sizeof(*entry));
+    entry->name = apr_pstrdup(r->pool, name);
+    entry->value = apr_pstrdup(r->pool, value);
+    entry->htaccess = true;
+    entry->file = r->filename;
+}
+
+static const apr_array_header_t *settings_of(request_rec *r,
+                                             const ephpm_dir_config_t *config)
+{
+    settings_t settings = { .r = r, .ini = config->ini };
+
+    if (config->user_ini == USER_INI_ON) {
+        ephpm_user_ini_each(ap_context_document_root(r), r->filename,
+                            add_setting, &settings);
+    }
+    return settings.ini;
+}
+
 static int run_inside(request_rec *r, const ephpm_dir_config_t *config,
                       action_t action)
 {
     request_rec *outer = current->r;
+    const apr_array_header_t *ini;
 
     current->r = r;
     if (action == SHOW) {
         ephpm_script_show(r->filename);
     } else {
-        ephpm_script_include(r->filename,
-                             (const ephpm_ini_t *)config->ini->elts,
-                             (size_t)config->ini->nelts);
+        ini = settings_of(r, config);
+        ephpm_script_include(r->filename, (const ephpm_ini_t *)ini->elts,
+                             (size_t)ini->nelts);
     }
     current->r = outer;
     return OK;
@@ -458,10 +497,11 @@ static void forget_headers(request_rec *r)
     r->no_local_copy = 1;
 }
 
-static void describe(const request_rec *r, const ephpm_dir_config_t *config,
+static void describe(request_rec *r, const ephpm_dir_config_t *config,
                      running_t *running, ephpm_request_t *request)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
+    const apr_array_header_t *ini = settings_of(r, config);
     apr_off_t bytes;
     char *end;
 
@@ -482,8 +522,11 @@ static void describe(const request_rec *r, const ephpm_dir_config_t *config,
     request->script = r->filename;
     request->protocol = r->proto_num;
     request->status = r->status ? r->status : HTTP_OK;
-    request->ini = (const ephpm_ini_t *)config->ini->elts;
-    request->ini_count = (size_t)config->ini->nelts;
+    request->ini = (const ephpm_ini_t *)ini->elts;
+    request->ini_count = (size_t)ini->nelts;
+    if (config->user_ini == USER_INI_ON) {
+        request->host_name = ap_get_server_name(r);
+    }
 }
 
 /* httpd would find it out when the body is read, in the middle of a script or

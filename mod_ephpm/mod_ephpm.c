@@ -151,6 +151,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     started_by = getpid();
+    ephpm_settings_check_ini();
     apr_pool_cleanup_register(pconf, NULL, stop_php, apr_pool_cleanup_null);
     ap_add_version_component(pconf, "ephpm/" EPHPM_VERSION);
     return OK;

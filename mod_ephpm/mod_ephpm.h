@@ -34,9 +34,10 @@ module AP_MODULE_DECLARE_DATA ephpm_module;
 /* ------------------------------------------------------------------ */
 /* Configuration (ephpm_config.c)                                      */
 
-/** Of a directory: the four php_ directives. */
+/** Of a directory: the four php_ directives, and EphpmUserIni. */
 typedef struct ephpm_dir_config {
     apr_array_header_t *ini;    /* ephpm_ini_t, one for each name */
+    enum { USER_INI_UNSAID, USER_INI_OFF, USER_INI_ON } user_ini;
 } ephpm_dir_config_t;
 
 /** Of a virtual host: EphpmKv. */
@@ -51,6 +52,7 @@ typedef struct ephpm_server_config {
 typedef struct ephpm_settings {
     const char *ini_path;       /* PHPIniDir, or NULL */
     apr_array_header_t *stores; /* ephpm_store_t */
+    apr_array_header_t *ini;    /* ephpm_ini_t: every one, for its check */
 } ephpm_settings_t;
 
 extern ephpm_settings_t ephpm_settings;
@@ -66,6 +68,9 @@ void ephpm_settings_reset(apr_pool_t *pconf);
 
 /** Find what no single directive can: says why and returns false. */
 bool ephpm_settings_check(server_rec *server);
+
+/** Name in the log what PHP will not take.  PHP has been started. */
+void ephpm_settings_check_ini(void);
 
 /** A PHP setting that this directory has as a flag, or `otherwise`. */
 bool ephpm_dir_flag(const ephpm_dir_config_t *config, const char *name,

@@ -415,6 +415,7 @@ bool ephpm_sapi_startup(const ephpm_server_t *server, const char *ini_path,
 
 void ephpm_sapi_shutdown(void)
 {
+    ephpm_ini_forget();
     sapi.shutdown(&sapi);
     sapi_shutdown();
 #ifdef ZTS
@@ -431,19 +432,6 @@ void ephpm_sapi_child(void)
 /* A request's life                                                    */
 
 const ephpm_request_t *ephpm_sapi_request;
-
-static void apply_ini(const ephpm_ini_t *ini)
-{
-    zend_string *name = zend_string_init(ini->name, strlen(ini->name), 0);
-
-    /* The stage of a .htaccess file makes PHP check what it lets a script
-     * only tighten, as open_basedir. */
-    zend_alter_ini_entry_chars(name, ini->value, strlen(ini->value),
-                               ini->admin ? PHP_INI_SYSTEM : PHP_INI_PERDIR,
-                               ini->htaccess ? PHP_INI_STAGE_HTACCESS
-                                             : PHP_INI_STAGE_ACTIVATE);
-    zend_string_release(name);
-}
 
 bool ephpm_request_begin(const ephpm_request_t *request)
 {
@@ -466,8 +454,11 @@ bool ephpm_request_begin(const ephpm_request_t *request)
     SG(request_info).auth_digest = NULL;
 
     zend_first_try {
+        if (request->host_name != NULL) {
+            ephpm_ini_sections(request);
+        }
         for (size_t i = 0; i < request->ini_count; i++) {
-            apply_ini(&request->ini[i]);
+            ephpm_ini_apply(&request->ini[i]);
         }
         php_handle_auth_data(request->authorization);
         if (SG(request_info).auth_user == NULL && request->user != NULL) {
@@ -529,7 +520,7 @@ static size_t change_ini(const ephpm_ini_t *ini, size_t count,
                                             : NULL;
         saved[changed].modifiable = entry->modifiable;
         changed++;
-        apply_ini(&ini[i]);
+        ephpm_ini_apply(&ini[i]);
     }
     return changed;
 }

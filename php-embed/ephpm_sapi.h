@@ -99,6 +99,8 @@ typedef struct ephpm_ini {
     const char *value;
     bool admin;     /* the administrator's: ini_set() cannot change it */
     bool htaccess;  /* comes from a file that users may write */
+    const char *file;   /* where it is written, for messages; NULL: nowhere */
+    int line;           /* 0: `file` is a script, and a .user.ini has it */
 } ephpm_ini_t;
 
 /** What the host knows of a request.  Strings live until its end; NULL where
@@ -116,6 +118,8 @@ typedef struct ephpm_request {
     const char *script;         /* file */
     int protocol;               /* 1000 for HTTP/1.0, 1001 for HTTP/1.1 */
     int status;                 /* of the response, unless the script says */
+    const char *host_name;      /* whose [HOST=] and [PATH=] sections of
+                                 * php.ini count; NULL: none */
     const ephpm_ini_t *ini;
     size_t ini_count;
 } ephpm_request_t;
@@ -155,6 +159,21 @@ void ephpm_sapi_child(void);
  * @return false: PHP refused; ephpm_request_end() is due all the same
  */
 bool ephpm_request_begin(const ephpm_request_t *request);
+
+/**
+ * Will PHP take this setting?  If not, the log is told why, once.
+ * @return false: there is no such setting, or it is the administrator's
+ */
+bool ephpm_ini_check(const ephpm_ini_t *ini);
+
+/**
+ * Pass the settings of the .user.ini files in the directories from `root` to
+ * the script's own, or of a script elsewhere in its own alone; the inner over
+ * the outer.  They are read anew every user_ini.cache_ttl seconds.  What is
+ * passed lives until the next call.
+ */
+void ephpm_user_ini_each(const char *root, const char *script,
+                         ephpm_pair_fn pass, void *to);
 
 /** Run a script. */
 void ephpm_script_run(const char *file);

@@ -22,6 +22,15 @@ void ephpm_process_watch(void);
 /** Undo, at a request's end, what they have done. */
 void ephpm_process_restore(void);
 
+/** Apply a setting to the request (ephpm_sapi_ini.c). */
+void ephpm_ini_apply(const ephpm_ini_t *ini);
+
+/** Apply the sections of php.ini that are for the request. */
+void ephpm_ini_sections(const ephpm_request_t *request);
+
+/** Free what is remembered of settings, before PHP stops. */
+void ephpm_ini_forget(void);
+
 /** The functions that every host has (ephpm_sapi_functions.c). */
 extern const zend_function_entry *const ephpm_sapi_functions;
 

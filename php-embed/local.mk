@@ -32,6 +32,7 @@ php_embed_libephpm_sapi_la_SOURCES = \
 	php-embed/ephpm_sapi.h \
 	php-embed/ephpm_sapi_arginfo.h \
 	php-embed/ephpm_sapi_functions.c \
+	php-embed/ephpm_sapi_ini.c \
 	php-embed/ephpm_sapi_private.h \
 	php-embed/ephpm_sapi_process.c
 

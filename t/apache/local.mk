@@ -75,6 +75,7 @@ EXTRA_DIST += \
 	t/apache/tests/store.t \
 	t/apache/tests/store_memory.t \
 	t/apache/tests/subrequests.t \
+	t/apache/tests/user_ini.t \
 	t/apache/tests/variables.t
 if HAVE_APACHE
 TESTS += t/apache/suite.t t/apache-root/root.t
