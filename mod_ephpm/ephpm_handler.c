@@ -27,6 +27,7 @@ typedef struct running {
     request_rec *r;             /* whom the script talks to */
     request_rec *owner;         /* whose body it reads */
     apr_bucket_brigade *body;
+    apr_size_t body_bytes;      /* read so far */
     apr_status_t body_error;    /* why the body ended too early */
     int body_answer;            /* what httpd wants to answer to that; or OK */
     bool body_ended;
@@ -114,9 +115,13 @@ static size_t read_body(void *request, char *buffer, size_t size_bytes)
         if (status != APR_SUCCESS) {
             running->body_ended = true;
             running->body_error = status;
+            ap_log_rerror(APLOG_MARK, APLOG_INFO, status, r,
+                          "the request's body ended too early, after %"
+                          APR_SIZE_T_FMT " bytes", running->body_bytes);
             break;
         }
         total += length;
+        running->body_bytes += length;
     }
     return total;
 }

@@ -179,9 +179,6 @@ static int sapi_send_all_headers(sapi_headers_struct *headers)
     if (host == NULL) {
         return SAPI_HEADER_SEND_FAILED;
     }
-    if (status == 0) {
-        status = 200;
-    }
     ephpm_server->send_headers(host, status,
                                reason_of(headers->http_status_line, status));
     return SAPI_HEADER_SENT_SUCCESSFULLY;

@@ -61,6 +61,7 @@ EXTRA_DIST += \
 	t/apache/lib/EphpmTest.pm \
 	t/apache/lib/OwnServer.pm \
 	t/apache/run \
+	t/apache/tests/as_mod_php.t \
 	t/apache/tests/bodies.t \
 	t/apache/tests/compression.t \
 	t/apache/tests/config.t \

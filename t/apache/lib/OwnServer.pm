@@ -42,7 +42,7 @@ sub configure {
         . "PidFile httpd.pid\n"
         . "DefaultRuntimeDir $self->{dir}\n"
         . "ErrorLog error_log\n"
-        . "LogLevel warn ephpm:info\n"
+        . 'LogLevel warn' . (($self->{module} // 1) ? ' ephpm:info' : '') . "\n"
         . "DocumentRoot $self->{dir}/htdocs\n"
         . ($self->{head} // '')
         . load("mpm_$mpm") . load('authz_core') . load('dir')
