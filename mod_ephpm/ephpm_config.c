@@ -253,6 +253,10 @@ bool ephpm_settings_check(server_rec *server)
                 config->kv_name);
             return false;
         }
+        if (config->store >= 0) {
+            ephpm_store_set_user(config->store, host->server_hostname
+                                     ? host->server_hostname : "a host");
+        }
     }
     return true;
 }

@@ -66,6 +66,16 @@ int ephpm_store_index(const char *name)
     return -1;
 }
 
+const char *ephpm_store_user(int index)
+{
+    return store_at(index)->user;
+}
+
+void ephpm_store_set_user(int index, const char *host)
+{
+    store_at(index)->user = host;
+}
+
 static bool good_name(const char *name)
 {
     size_t length = strlen(name);
@@ -329,6 +339,12 @@ void ephpm_stores_detach(void)
     }
 }
 
+kv_store_t *ephpm_store_handle(int index)
+{
+    return index >= 0 && index < ephpm_settings.stores->nelts
+        ? store_at(index)->handle : NULL;
+}
+
 kv_store_t *ephpm_store_lookup(const char *name)
 {
     request_rec *r = ephpm_current_request();
@@ -343,5 +359,5 @@ kv_store_t *ephpm_store_lookup(const char *name)
         return NULL;
     }
     index = name ? ephpm_store_index(name) : config->store;
-    return index >= 0 ? store_at(index)->handle : NULL;
+    return ephpm_store_handle(index);
 }

@@ -18,6 +18,7 @@ mod_ephpm_mod_ephpm_la_SOURCES = \
 	mod_ephpm/ephpm_functions.c \
 	mod_ephpm/ephpm_functions_arginfo.h \
 	mod_ephpm/ephpm_handler.c \
+	mod_ephpm/ephpm_socache.c \
 	mod_ephpm/ephpm_store.c \
 	mod_ephpm/mod_ephpm.c \
 	mod_ephpm/mod_ephpm.h

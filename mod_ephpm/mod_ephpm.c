@@ -192,6 +192,7 @@ static void child_init(apr_pool_t *pchild, server_rec *server)
 static void register_hooks(apr_pool_t *pconf)
 {
     add_stand_ins(pconf);
+    ephpm_socache_register(pconf);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);

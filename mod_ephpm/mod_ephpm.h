@@ -4,6 +4,7 @@
  *   ephpm_config.c     directives, their merging and checking
  *   ephpm_handler.c    requests: handlers, and the server's side of the SAPI
  *   ephpm_store.c      stores: creation, keeping them over a restart
+ *   ephpm_socache.c    httpd's own caches in a store
  *   ephpm_functions.c  the functions that scripts have under httpd alone
  *
  * Terms: the *parent* reads the configuration, starts PHP and creates the
@@ -84,6 +85,7 @@ typedef struct ephpm_store {
     const char *where;          /* file and line, for messages */
     size_t size_bytes;
     kv_config_t config;
+    const char *user;           /* a host whose scripts use it, or NULL */
     void *memory;               /* since post_config */
     kv_store_t *handle;         /* in a child */
 } ephpm_store_t;
@@ -106,6 +108,17 @@ int ephpm_stores_open(apr_pool_t *ptemp, server_rec *server);
 /** Attach a child to each store. */
 void ephpm_stores_attach(server_rec *server);
 void ephpm_stores_detach(void);
+
+/** The name of a host whose scripts use the store with that index, or NULL:
+ * the store is httpd's own. */
+const char *ephpm_store_user(int index);
+void ephpm_store_set_user(int index, const char *host);
+
+/** This child's handle of the store with that index; NULL: not attached. */
+kv_store_t *ephpm_store_handle(int index);
+
+/** Offer httpd's modules a place for their caches (ephpm_socache.c). */
+void ephpm_socache_register(apr_pool_t *pconf);
 
 /** For the extension: see ephpm_store_lookup_fn. */
 kv_store_t *ephpm_store_lookup(const char *name);

@@ -60,6 +60,7 @@ EXTRA_DIST += \
 	t/apache/htdocs/wide/show.php \
 	t/apache/lib/EphpmTest.pm \
 	t/apache/lib/OwnServer.pm \
+	t/apache/probe.c \
 	t/apache/run \
 	t/apache/tests/as_mod_php.t \
 	t/apache/tests/bodies.t \
@@ -72,6 +73,7 @@ EXTRA_DIST += \
 	t/apache/tests/requests.t \
 	t/apache/tests/scripts.t \
 	t/apache/tests/sessions.t \
+	t/apache/tests/socache.t \
 	t/apache/tests/state.t \
 	t/apache/tests/store.t \
 	t/apache/tests/store_memory.t \
