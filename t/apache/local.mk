@@ -69,6 +69,7 @@ EXTRA_DIST += \
 	t/apache/tests/errors.t \
 	t/apache/tests/handlers.t \
 	t/apache/tests/ini.t \
+	t/apache/tests/opcache.t \
 	t/apache/tests/output.t \
 	t/apache/tests/requests.t \
 	t/apache/tests/scripts.t \
