@@ -213,10 +213,14 @@ static user_ini_t *user_ini_of(const char *root, const char *script)
 void ephpm_user_ini_each(const char *root, const char *script,
                          ephpm_pair_fn pass, void *to)
 {
-    user_ini_t *found = user_ini_of(root, script);
+    user_ini_t *volatile found = NULL;
     zend_string *name;
     zval *value;
 
+    /* A file may need more than memory_limit, and PHP would jump. */
+    zend_try {
+        found = user_ini_of(root, script);
+    } zend_end_try();
     if (found == NULL) {
         return;
     }

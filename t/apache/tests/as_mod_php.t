@@ -132,7 +132,8 @@ chmod 0, "$root/secret.php";
 symlink 'loop.php', "$root/loop.php";
 symlink 'nowhere', "$root/dangling.php";
 spew("$root/ini/.htaccess", "php_value no.such_setting 1\n"
-    . "php_value allow_url_include 1\nphp_value open_basedir /\n");
+    . "php_value allow_url_include 1\nphp_value open_basedir /\n"
+    . "php_value precision -5\n");
 spew("$root/wrong/.htaccess", "php_value one\n");
 spew("$root/admin/.htaccess", "php_admin_value precision 3\n");
 
@@ -422,6 +423,22 @@ same('over post_max_size', { path => '/show.php', headers => \@form,
     body => 'a=' . 'x' x 4_000_000 }, log => qr/exceeds the limit of 3145728/);
 same('over post_max_size in parts', { path => '/show.php', headers => \@parts,
     body => 'x' x 4_000_000 }, log => qr/exceeds the limit of 3145728/);
+# mod_php runs the script all the same, behind httpd's page of the error.
+for my $case (
+    [ 'over LimitRequestBody', [ 'Content-Length' => 4002 ],
+        'a=' . 'x' x 4_000, qr/has 4002 bytes, more than LimitRequestBody allows \(1000\)/ ],
+    [ 'over it in chunks', [ 'Transfer-Encoding' => 'chunked' ],
+        "7d0\r\na=" . 'x' x 1998 . "\r\n0\r\n\r\n", qr/body ended too early/ ],
+) {
+    my ($what, $headers, $body, $pattern) = @$case;
+    my $offset = -s $server{ours}{log};
+    my %r = map { $_ => $server{$_}->get('/limited/show.php', body => $body,
+        headers => [ @form, @$headers ]) } keys %server;
+    is $r{ours}{status}, $r{theirs}{status}, "$what: the same status";
+    unlike $r{ours}{body}, qr/GIVEN/, '... and no script runs';
+    like log_since($offset, $pattern, $server{ours}{log}), $pattern,
+        '... and the log names the cause';
+}
 
 # Settings.
 same('settings in .htaccess that are ignored', { path => '/ini/show.php' },
@@ -429,6 +446,9 @@ same('settings in .htaccess that are ignored', { path => '/ini/show.php' },
 like slurp($server{ours}{log}),
     qr{ini/\.htaccess:1: no\.such_setting = '1' is ignored: this PHP has no such},
     '... and a setting that is none';
+like slurp($server{ours}{log}),
+    qr{ini/\.htaccess:4: precision = '-5' is ignored: PHP does not take this},
+    '... and a value that PHP refuses';
 same('a .htaccess that is wrong', { path => '/wrong/show.php' },
     log => qr/php_value takes two arguments/);
 same('php_admin_value in .htaccess', { path => '/admin/show.php' },

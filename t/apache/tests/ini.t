@@ -39,6 +39,8 @@ is php('echo var_export(ini_set("highlight.string", "x") !== false, true);')
     ->{body}, 'true', '... and are not locked elsewhere';
 is php('echo var_export(ini_get("suite.unknown"), true);')->{body}, 'false',
     'a setting that PHP does not know is ignored';
+like slurp(error_log()), qr{/suite\.conf:\d+: suite\.unknown = 'is-ignored' is ignored: this PHP has no such setting},
+    '... and the log names it and its line when the server starts';
 
 $got = ini('/ini/sub/show.php', "$all,session.use_cookies");
 is $got->{'highlight.html'}, 'from-htaccess', '.htaccess: php_value';
