@@ -15,8 +15,9 @@ plan skip_all =>
     'mod_php is not installed: apt-get install libapache2-mod-php'
     unless $mod_php;
 
-my @modules = qw(alias auth_basic auth_digest authn_core authn_file
-    authz_core authz_user dir env headers mime negotiation setenvif);
+my @modules = qw(actions alias auth_basic auth_digest authn_core authn_file
+    authz_core authz_user dir env headers include mime negotiation rewrite
+    setenvif);
 my %server = (
     theirs => OwnServer->new(module => 0,
         head => "LoadModule php_module $mod_php\n"),
@@ -85,6 +86,47 @@ MaxSpareServers 1
 <Directory $root/off>
     php_flag engine off
 </Directory>
+Alias /aliased $dir/elsewhere
+<Directory $dir/elsewhere>
+    Require all granted
+</Directory>
+<Directory $root/rewritten>
+    RewriteEngine On
+    RewriteCond %{REQUEST_FILENAME} !-f
+    RewriteRule ^(.*)\$ show.php?q=\$1 [QSA,L,E=BY:rewrite]
+</Directory>
+<Directory $root/front>
+    FallbackResource /front/show.php
+</Directory>
+<Directory $root/views>
+    Options +MultiViews
+    AddType application/x-httpd-php .php
+</Directory>
+<Directory $root/acted>
+    AddHandler by-script .acted
+    Action by-script /show.php
+</Directory>
+<Directory $root/lost>
+    ErrorDocument 404 /show.php?lost
+    ErrorDocument 500 /show.php?broken
+</Directory>
+<Directory $root/typed>
+    AddType application/x-httpd-php .typed
+    AddHandler application/x-httpd-php .handled
+</Directory>
+<Directory $root/prepended>
+    php_value auto_prepend_file $root/before.inc
+    php_value auto_append_file $root/after.inc
+    php_value default_charset ISO-8859-1
+    php_value include_path $root/inc
+</Directory>
+<Directory $root/closed>
+    php_admin_value open_basedir $root/open
+</Directory>
+<Directory $root/included>
+    Options +Includes
+    AddOutputFilter INCLUDES .shtml .php
+</Directory>
 <VirtualHost *:$server->{port}>
     ServerName plain.test
 </VirtualHost>
@@ -100,7 +142,9 @@ END
 }
 
 mkdir "$root/$_" for qw(basic digest no-info limited hack off folder.php ini
-    forced wrong admin);
+    forced wrong admin rewritten front views acted lost typed prepended
+    closed included open inc);
+mkdir "$dir/elsewhere";
 my $show = <<'END';
 <?php
 $s = $_SERVER;
@@ -117,7 +161,19 @@ END
 my $eval = '<?php eval(base64_decode($_SERVER["HTTP_X_CODE"]));';
 spew("$root/show.php", $show);
 spew("$root/$_/show.php", $show)
-    for qw(basic digest no-info limited ini wrong admin);
+    for qw(basic digest no-info limited ini wrong admin rewritten front views
+        lost closed);
+spew("$dir/elsewhere/show.php", $show);
+spew("$root/acted/page.acted", 'acted upon');
+spew("$root/typed/page.$_", '<?php echo __FILE__;') for qw(typed handled);
+spew("$root/before.inc", "<?php echo 'before|';");
+spew("$root/after.inc", "<?php echo '|after';");
+spew("$root/inc/found.inc", "<?php echo 'found';");
+spew("$root/prepended/page.php", '<?php include "found.inc";');
+spew("$root/included/page.shtml", 'a<!--#include virtual="/index.php" -->b'
+    . '<!--#include virtual="/missing.php" -->c');
+spew("$root/included/page.php", '<?php echo "a<!--#include '
+    . 'virtual=\"/index.php\" -->b";');
 spew("$root/eval.php", $eval);
 spew("$root/shown.phps", '<?php echo "shown";');
 spew("$root/index.php", '<?php echo "index";');
@@ -234,6 +290,35 @@ same('If-Modified-Since', { path => '/hack/page.html', headers =>
 same('Range', code('echo "0123456789";', headers => [ Range => 'bytes=2-4' ]));
 same('If-None-Match', code('header("ETag: \"a\""); echo 1;',
     headers => [ 'If-None-Match' => '"a"' ]));
+
+# Ways to a script.
+sub by_way {
+    my ($path, $what) = @_;
+    like same("by way of $path", { path => $path }), $what,
+        '... which is what it should be';
+}
+by_way('/aliased/show.php/x', qr{"CONTEXT_PREFIX": "\\/aliased"});
+by_way('/rewritten/some/page?a=1', qr{"REDIRECT_BY": "rewrite".*"q": "some\\/page"}s);
+by_way('/rewritten/show.php/x', qr/\A200 /);
+by_way('/front/deep/page?a=1', qr{"REQUEST_URI": "\\/front\\/deep\\/page\?a=1"});
+by_way('/views/show', qr{"SCRIPT_NAME": "\\/views\\/show.php"});
+by_way('/acted/page.acted', qr{"PATH_INFO": "\\/acted\\/page.acted"});
+by_way('/lost/page', qr{\A404 .*"REDIRECT_STATUS": "404"}s);
+by_way('/typed/page.typed', qr{/typed/page\.typed$});
+by_way('/typed/page.handled', qr{/typed/page\.handled$});
+by_way('/prepended/page.php', qr{text/html; charset=ISO-8859-1.*before\|found\|after$}s);
+by_way('/closed/show.php', qr/\A500 /);
+by_way('/included/page.shtml', qr/aindexb/);
+by_way('/included/page.php', qr/aindexb/);
+same("by way of $_", { path => $_ }) for qw(/rewritten/ /front/show.php/x
+    /views/show/x /acted/page.acted/x /acted/missing.acted /lost/page.php
+    /lost/show.php/x /typed/page.typed/x /included);
+same('a form by way of a rewrite', { path => '/rewritten/x', body => 'a=1',
+    headers => \@form });
+same('a form by way of an ErrorDocument', { path => '/lost/x', body => 'a=1',
+    headers => \@form });
+same('a form by way of an Action', { path => '/acted/page.acted',
+    body => 'a=1', headers => \@form });
 
 # Authentication.
 sub basic { return 'Basic ' . encode_base64($_[0], '') }
@@ -418,6 +503,22 @@ for my $case ([ 'cut short', "Content-Length: 100\r\n\r\na=1" ],
     my $pattern = qr/the request's body ended too early, after 3 bytes/;
     like log_since($offset, $pattern, $server{ours}{log}), $pattern,
         '... and the log names the cause';
+}
+sub part {
+    my ($name, $file, $content) = @_;
+    return "--$edge\r\nContent-Disposition: form-data; name=\"$name\"; "
+        . "filename=\"$file\"\r\nContent-Type: a/b\r\n\r\n$content\r\n";
+}
+for my $case (
+    [ 'files', part('f', 'a.txt', "text\r\n--edge") . part('g[x]', "\xc3\xa4", '')
+        . part('g[y]', 'c "d" \\"e', 'y') . part('none', '', '') ],
+    [ 'more files than are taken', join '', map { part("f$_", "$_", $_) } 1 .. 7 ],
+    [ 'a file over upload_max_filesize', part('f', 'big', 'x' x 2_500_000) ],
+    [ 'a file over MAX_FILE_SIZE', "--$edge\r\nContent-Disposition: form-data; "
+        . "name=\"MAX_FILE_SIZE\"\r\n\r\n10\r\n" . part('f', 'a', 'x' x 11) ],
+) {
+    same("upload: $case->[0]", { path => '/show.php', headers => \@parts,
+        body => "$case->[1]--$edge--\r\n" });
 }
 same('over post_max_size', { path => '/show.php', headers => \@form,
     body => 'a=' . 'x' x 4_000_000 }, log => qr/exceeds the limit of 3145728/);
