@@ -8,6 +8,21 @@ PHP_EMBED_CFLAGS = $(AM_CFLAGS) -Wno-unused-parameter
 
 EXTRA_DIST += php-embed/ephpm.stub.php php-embed/ephpm_sapi.stub.php
 
+# The status page, but for what it asks PHP: it can be tested without.
+noinst_LTLIBRARIES += php-embed/libephpm_status.la
+php_embed_libephpm_status_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
+	-I$(top_srcdir)/kvcore
+php_embed_libephpm_status_la_CFLAGS = $(AM_CFLAGS)
+php_embed_libephpm_status_la_SOURCES = \
+	php-embed/ephpm_history.c \
+	php-embed/ephpm_history.h \
+	php-embed/ephpm_status.c \
+	php-embed/ephpm_status.h \
+	php-embed/ephpm_status_data.c \
+	php-embed/ephpm_status_graph.c \
+	php-embed/ephpm_status_page.c \
+	php-embed/ephpm_status_text.h
+
 # The extension: contained in each server module, and by itself ephpm.so.
 if HAVE_PHP
 noinst_LTLIBRARIES += php-embed/libephpm_ext.la
@@ -34,7 +49,8 @@ php_embed_libephpm_sapi_la_SOURCES = \
 	php-embed/ephpm_sapi_functions.c \
 	php-embed/ephpm_sapi_ini.c \
 	php-embed/ephpm_sapi_private.h \
-	php-embed/ephpm_sapi_process.c
+	php-embed/ephpm_sapi_process.c \
+	php-embed/ephpm_status_php.c
 
 phpext_LTLIBRARIES = php-embed/ephpm.la
 php_embed_ephpm_la_CPPFLAGS = $(php_embed_libephpm_ext_la_CPPFLAGS)
