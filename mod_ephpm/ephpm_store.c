@@ -6,6 +6,7 @@
  *   retained --> kept_store_t --> kept_store_t --> ...
  *                 |  name, size, options, layout: what it was made with
  *                 +- memory, shared with every child of every generation
+ *                 +- history of the status page, shared as well
  *
  * Only libapr's clean-ups may be registered there, for ours would be called
  * after the module was unloaded.
@@ -31,7 +32,7 @@
 APLOG_USE_MODULE(ephpm);
 
 /* Changes with the structures below. */
-#define RETAINED_KEY "mod_ephpm stores 1"
+#define RETAINED_KEY "mod_ephpm stores 2"
 
 typedef struct kept_store {
     struct kept_store *next;
@@ -41,6 +42,8 @@ typedef struct kept_store {
     apr_size_t size_bytes;
     apr_uint64_t layout;
     void *memory;
+    apr_uint64_t history_layout;
+    void *history;
     int wanted;                 /* by the configuration of this pass */
 } kept_store_t;
 
@@ -216,6 +219,24 @@ static kept_store_t *make_store(kept_t *kept, server_rec *server,
     return made;
 }
 
+/* Samples for the status page, which can do without. */
+static void make_history(kept_store_t *kept, server_rec *server)
+{
+    apr_shm_t *shm;
+    apr_status_t status;
+
+    kept->history_layout = ephpm_history_layout();
+    kept->history = NULL;
+    status = apr_shm_create(&shm, ephpm_history_bytes(), NULL, kept->pool);
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, status, server,
+            "EphpmStore %s: the status page has no graphs of it, for shared "
+            "memory cannot be had", kept->name);
+        return;
+    }
+    kept->history = ephpm_history_make(apr_shm_baseaddr_get(shm));
+}
+
 /* Why what is there cannot be taken over, or NULL. */
 static const char *difference(apr_pool_t *pool, const kept_store_t *kept,
                               const ephpm_store_t *store)
@@ -276,8 +297,12 @@ static int open_store(apr_pool_t *ptemp, server_rec *server, kept_t *kept,
                      "EphpmStore %s is new: %" APR_SIZE_T_FMT " bytes, %s",
                      store->name, store->size_bytes, found->options);
     }
+    if (found->history_layout != ephpm_history_layout()) {
+        make_history(found, server);
+    }
     found->wanted = 1;
     store->memory = found->memory;
+    store->history = found->history;
     return OK;
 }
 

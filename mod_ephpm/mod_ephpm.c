@@ -198,6 +198,9 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(ephpm_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(ephpm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(ephpm_status_sample, NULL, NULL,
+                            APR_HOOK_MIDDLE);
 }
 
 AP_DECLARE_MODULE(ephpm) = {

@@ -6,6 +6,7 @@
  *   ephpm_store.c      stores: creation, keeping them over a restart
  *   ephpm_socache.c    httpd's own caches in a store
  *   ephpm_functions.c  the functions that scripts have under httpd alone
+ *   ephpm_status_httpd.c  the status page
  *
  * Terms: the *parent* reads the configuration, starts PHP and creates the
  * stores; its *children* serve requests.  httpd reads its configuration
@@ -26,6 +27,7 @@
 #include <apr_tables.h>
 
 #include "ephpm_ext.h"
+#include "ephpm_history.h"
 #include "ephpm_sapi.h"
 
 /* The one symbol that the module exports. */
@@ -87,6 +89,7 @@ typedef struct ephpm_store {
     kv_config_t config;
     const char *user;           /* a host whose scripts use it, or NULL */
     void *memory;               /* since post_config */
+    ephpm_history_t *history;   /* shared, since post_config */
     kv_store_t *handle;         /* in a child */
 } ephpm_store_t;
 
@@ -138,6 +141,15 @@ int ephpm_php_log_index(void);
 
 /** The server, for log lines outside of requests. */
 extern server_rec *ephpm_main_server;
+
+/* ------------------------------------------------------------------ */
+/* The status page (ephpm_status_httpd.c)                              */
+
+int ephpm_status_handler(request_rec *r);
+
+/** After each request: look at the stores for the page's graphs, once a
+ * second. */
+int ephpm_status_sample(request_rec *r);
 
 /* ------------------------------------------------------------------ */
 /* Functions (ephpm_functions.c)                                       */

@@ -78,12 +78,27 @@ SKIP: {
 my $stub = slurp("$top/php-embed/ephpm.stub.php");
 my $sources = join '', map { slurp($_) } glob "$top/mod_ephpm/*.c";
 my $keys = slurp("$top/cli/cli_toml.cc");
+
+# The status has each of its figures under two names: in JSON, and as a
+# metric after a prefix.
+my $status = slurp("$top/php-embed/ephpm_status_data.c");
+my (%metric, %key);
+for my $of (qw(store opcache)) {
+    my ($table) = $status =~ /\b${of}_figures\[\] = \{\n(.*?)^\};/ms;
+    my $prefix = $of eq 'store' ? 'ephpm_kv' : 'ephpm_opcache';
+    while ($table =~ /^    \{ "(\w+)", "(\w+)"/mg) {
+        $key{$1} = $metric{"${prefix}_$2"} = 1;
+    }
+}
+$metric{$_} = 1 for $status =~ /"(ephpm_(?!kv_")\w+[a-z])(?="|\{)/g;
+cmp_ok scalar(keys %metric), '>=', 30, 'there are metrics';
 for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
     'doc/mod_ephpm.7', glob 'conf/httpd/*.conf')
 {
     my $text = slurp("$top/$file");
     my %seen;
     for my $name (grep { !$seen{$_}++ } $text =~ /\b(ephpm_kv_\w+)/g) {
+        next if $metric{$name} && $file eq 'doc/mod_ephpm.7';
         like $stub, qr/^function $name\(/m, "$file: $name() exists";
     }
     for my $name (grep { !$seen{$_}++ }
@@ -97,6 +112,10 @@ my $manual = slurp("$top/doc/mod_ephpm.7");
 for my $name ($sources =~ /AP_INIT_\w+\("(\w+)"/g) {
     ok $manual =~ /^\.BI.*(?:\b|\\fB)$name\b/m, "doc/mod_ephpm.7 has $name";
 }
+like $manual, qr/^\.BR? $_\b/m, "doc/mod_ephpm.7 has the metric $_"
+    for sort keys %metric;
+like $manual, qr/^\.BR? $_\b/m, "doc/mod_ephpm.7 has the key $_"
+    for sort keys %key;
 my ($section) = ('');
 for (split /\n/, slurp("$top/doc/ephpm.1")) {
     $section = $1 if /^\.SS \[(\w+)\]/;

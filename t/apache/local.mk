@@ -61,6 +61,7 @@ EXTRA_DIST += \
 	t/apache/lib/EphpmTest.pm \
 	t/apache/lib/OwnServer.pm \
 	t/apache/probe.c \
+	t/apache/lib/StatusForms.pm \
 	t/apache/run \
 	t/apache/tests/as_mod_php.t \
 	t/apache/tests/bodies.t \
@@ -76,6 +77,7 @@ EXTRA_DIST += \
 	t/apache/tests/sessions.t \
 	t/apache/tests/socache.t \
 	t/apache/tests/state.t \
+	t/apache/tests/status.t \
 	t/apache/tests/store.t \
 	t/apache/tests/store_memory.t \
 	t/apache/tests/subrequests.t \

@@ -45,7 +45,8 @@ sub configure {
         . 'LogLevel warn' . (($self->{module} // 1) ? ' ephpm:info' : '') . "\n"
         . "DocumentRoot $self->{dir}/htdocs\n"
         . ($self->{head} // '')
-        . load("mpm_$mpm") . load('authz_core') . load('dir')
+        . load("mpm_$mpm") . load('authz_core')
+        . load('authz_host') . load('dir')
         . (($self->{module} // 1)
             ? "LoadModule ephpm_module $ENV{EPHPM_MODULE}\n" : '')
         . ($config // ''));
