@@ -1,0 +1,7 @@
+# Debian's packaged applications under mod_ephpm.
+
+EXTRA_DIST += t/apps/Apps.pm
+dist_check_SCRIPTS += t/apps/dokuwiki.t t/apps/mediawiki.t t/apps/wordpress.t
+if HAVE_APACHE
+TESTS += t/apps/dokuwiki.t t/apps/mediawiki.t t/apps/wordpress.t
+endif
