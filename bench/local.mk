@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	bench/lib/Keys.php \
 	bench/lib/ManyKeys.php \
 	bench/lib/OneProcess.php \
+	bench/lib/Options.php \
 	bench/lib/Ours.php \
 	bench/lib/PhpProcess.php \
 	bench/lib/PhpRedis.php \

@@ -81,4 +81,21 @@ final class Row
             'unit' => $this->unit,
         ];
     }
+
+    /**
+     * One row a line; those that are not results are left out.
+     *
+     * @param list<self> $rows
+     */
+    public static function json(array $rows): string
+    {
+        $lines = [];
+        foreach ($rows as $row) {
+            if ($row->result) {
+                $lines[] = json_encode($row->toArray(), JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
+            }
+        }
+
+        return "[\n" . implode(",\n", $lines) . "\n]\n";
+    }
 }

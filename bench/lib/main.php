@@ -20,8 +20,6 @@ namespace Ephpm\Bench;
 
 require __DIR__ . '/load.php';
 
-const USAGE = 'usage: ./dev bench kv [--json FILE] [--quick] [--rounds N] [--only CASE,...]';
-
 /** What a case cannot do without. */
 const FUNCTIONS = [
     'mget-20' => ['ephpm_kv_mget'],
@@ -31,67 +29,11 @@ const FUNCTIONS = [
     'full-set' => ['ephpm_kv_stats'],
 ];
 
-/**
- * @param list<string> $arguments
- *
- * @return array{Settings, ?string} and the file for JSON
- */
-function parsed(array $arguments): array
+function settings(Options $options): Settings
 {
-    $json = null;
-    $quick = false;
-    $rounds = null;
-    $only = array_keys(Bars::CASES);
-    while (null !== ($argument = array_shift($arguments))) {
-        [$name, $value] = explode('=', $argument, 2) + [1 => null];
-        if ('--quick' === $argument) {
-            $quick = true;
-            continue;
-        }
-        if ('--help' === $argument) {
-            echo USAGE, "\n";
-            exit(0);
-        }
-        $value ??= array_shift($arguments);
-        switch (true) {
-            case '--json' === $name && null !== $value:
-                $json = $value;
-                break;
-            case '--rounds' === $name && null !== $value && preg_match('/^(?:9|[1-9]\d\d?)$/D', $value):
-                $rounds = (int) $value;
-                break;
-            case '--only' === $name && null !== $value:
-                $only = explode(',', $value);
-                $unknown = array_diff($only, array_keys(Bars::CASES));
-                if ([] !== $unknown) {
-                    refuse('there is no case ' . implode(', ', $unknown) . '; there are: '
-                        . implode(', ', array_keys(Bars::CASES)));
-                }
-                break;
-            case '--rounds' === $name && null !== $value:
-                refuse("--rounds $value: 9 to 999 are possible");
-                // no break
-            default:
-                refuse(null === $value && str_starts_with($argument, '--') && \in_array(
-                    $name,
-                    ['--json', '--rounds', '--only'],
-                    true,
-                ) ? "$name wants a value" : "$argument is not an option; " . USAGE);
-        }
-    }
-
-    return [
-        $quick
-            ? new Settings(true, $only, $rounds ?? 9, 200_000, 300_000, 20_000)
-            : new Settings(false, $only, $rounds ?? 101, 1_000_000, 2_000_000, 500_000),
-        $json,
-    ];
-}
-
-function refuse(string $sentence): never
-{
-    fwrite(STDERR, "bench/kv: $sentence\n");
-    exit(64);
+    return $options->quick
+        ? new Settings(true, $options->only, $options->rounds ?? 9, 200_000, 300_000, 20_000)
+        : new Settings(false, $options->only, $options->rounds ?? 101, 1_000_000, 2_000_000, 500_000);
 }
 
 /**
@@ -197,24 +139,10 @@ function measure(Settings $settings): array
     return $rows;
 }
 
-/**
- * @param list<Row> $rows
- */
-function json(array $rows): string
-{
-    $lines = [];
-    foreach ($rows as $row) {
-        if ($row->result) {
-            $lines[] = json_encode($row->toArray(), JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
-        }
-    }
-
-    return "[\n" . implode(",\n", $lines) . "\n]\n";
-}
-
-[$settings, $json] = parsed(\array_slice($argv, 1));
+$options = Options::parsed('kv', array_keys(Bars::CASES), \array_slice($argv, 1));
+$json = $options->json;
 try {
-    $settings = $settings->withCases(possible($settings->only));
+    $settings = settings($options)->withCases(possible($options->only));
     if (null !== $json && false === @file_put_contents($json, '')) {
         throw new BenchError("cannot write $json");
     }
@@ -238,7 +166,7 @@ try {
     $rows = measure($settings);
     echo Table::text($rows);
     if (null !== $json) {
-        file_put_contents($json, json($rows));
+        file_put_contents($json, Row::json($rows));
     }
 } catch (BenchError $failure) {
     fwrite(STDERR, "bench/kv: {$failure->getMessage()}\n");
