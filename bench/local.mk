@@ -5,13 +5,17 @@ bench_kv_hits_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kvcore
 bench_kv_hits_SOURCES = bench/kv-hits.c
 bench_kv_hits_LDADD = kvcore/libkvcore.la -lm
 
-dist_check_SCRIPTS += t/bench.t
+dist_check_SCRIPTS += t/bench.t t/bench-http.t
 TESTS += t/bench.t
+if HAVE_APACHE
+TESTS += t/bench-http.t
+endif
 
 bench-programs: bench/kv-hits
 .PHONY: bench-programs
 
 EXTRA_DIST += \
+	bench/http \
 	bench/kv \
 	bench/lib/Apcu.php \
 	bench/lib/ApcuOverhead.php \
@@ -22,6 +26,10 @@ EXTRA_DIST += \
 	bench/lib/Fork.php \
 	bench/lib/FullStore.php \
 	bench/lib/Hits.php \
+	bench/lib/HttpAnswer.php \
+	bench/lib/HttpCase.php \
+	bench/lib/HttpSites.php \
+	bench/lib/Httpd.php \
 	bench/lib/Keys.php \
 	bench/lib/ManyKeys.php \
 	bench/lib/OneProcess.php \
@@ -37,6 +45,16 @@ EXTRA_DIST += \
 	bench/lib/Statistics.php \
 	bench/lib/Table.php \
 	bench/lib/TwoProcesses.php \
+	bench/lib/Wrk.php \
 	bench/lib/group.php \
+	bench/lib/http.lua \
+	bench/lib/http.php \
 	bench/lib/load.php \
-	bench/lib/main.php
+	bench/lib/main.php \
+	bench/pages/hello.php \
+	bench/pages/page-1m.php \
+	bench/pages/post-1m.php \
+	bench/symfony/Kernel.php \
+	bench/symfony/Page.php \
+	bench/symfony/index.php \
+	bench/symfony/warm.php

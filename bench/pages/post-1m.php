@@ -1,0 +1,4 @@
+<?php
+
+// A form's field of 1 MiB.
+echo strlen($_POST['text']), "\n";

@@ -1,0 +1,18 @@
+<?php
+
+declare(strict_types=1);
+
+// What both servers serve: the pool is in mod_ephpm's store or in APCu.
+
+use Ephpm\Bench\Symfony\Kernel;
+use Symfony\Component\HttpFoundation\Request;
+
+require dirname(__DIR__) . '/demo/vendor/autoload.php';
+require __DIR__ . '/Kernel.php';
+require __DIR__ . '/Page.php';
+
+$kernel = new Kernel(function_exists('ephpm_kv_get') ? 'ephpm' : 'apcu', false);
+$request = Request::createFromGlobals();
+$response = $kernel->handle($request);
+$response->send();
+$kernel->terminate($request, $response);
