@@ -40,7 +40,7 @@ show('longer than a key can be', scan_all(str_repeat('p', 70_000), 1_000_000));
 // Less than 1 counts as 1, and goes on all the same.
 foreach ([1, 0, -1, PHP_INT_MIN] as $count) {
     [$next] = ephpm_kv_scan(0, $prefix, $count);
-    show("count {$count}", $next > 0 && $next < 10);
+    show("count {$count}", $next > 0);
 }
 show('the default', ephpm_kv_scan(0) === ephpm_kv_scan(0, '', 100));
 
