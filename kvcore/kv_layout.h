@@ -178,8 +178,8 @@ typedef struct kv_counts {
 typedef struct kv_memo {
     _Alignas(KV_LINE_BYTES) uint64_t first;
     uint64_t last;
-    uint64_t key_len;            /* 0: nothing is noted here */
-    uint64_t hash;
+    _Atomic uint64_t hash;
+    uint64_t check;
     _Atomic uint64_t *slot;
     uint64_t extent;
 } kv_memo_t;

@@ -8,9 +8,9 @@
  * key that has left the slot is sought anew.
  *
  * Only a key's hash is believed.  A signal handler that uses the handle may
- * find or make notes between any two instructions of its thread, so key_len
- * says that a note is whole: it is 0 while one is written, and the hash is
- * loaded before the comparison.  The slot is always one of the index.
+ * find or make notes between any two instructions of its thread, so a sum
+ * over key, length and hash says that they are of one note.  The slot is
+ * always one of the index.
  */
 
 #ifndef KV_MEMO_H
@@ -66,6 +66,16 @@ static inline void kv_memo_begin(kv_store_t *store)
            kv_memo_at(store, (kv_memo_ends_t){1, 0}) != &store->memo[0]);
 }
 
+/* What holds a key's ends, its length and its hash together: where a signal
+ * handler has made a note amid another one the parts are of two keys. */
+static KV_INLINE uint64_t kv_memo_check(kv_memo_ends_t ends, size_t key_len,
+                                        uint64_t hash)
+{
+    return (ends.first * UINT64_C(0x9e3779b97f4a7c15) ^
+            ends.last * UINT64_C(0xc2b2ae3d27d4eb4f)) +
+           key_len * UINT64_C(0x165667b19e3779f9) + hash;
+}
+
 /**
  * What is noted of a key with these ends, or NULL.  A key of more than
  * KV_MEMO_KEY_WHOLE_BYTES may be another one.
@@ -94,10 +104,10 @@ static KV_INLINE const kv_memo_t *kv_memo_of(kv_store_t *store,
     }
     kv_memo_ends_t ends = kv_memo_ends(key, key_len);
     const kv_memo_t *memo = kv_memo_at(store, ends);
-    *hash = memo->hash;
-    atomic_signal_fence(memory_order_seq_cst);
+    *hash = ld_rlx(&memo->hash);
     return ((memo->first ^ ends.first) | (memo->last ^ ends.last) |
-            (memo->key_len ^ key_len)) == 0 ? memo : NULL;
+            (memo->check ^ kv_memo_check(ends, key_len, *hash))) == 0
+               ? memo : NULL;
 }
 
 /**
@@ -116,14 +126,12 @@ static KV_INLINE void kv_memo_note(kv_store_t *store, uint64_t hash,
     kv_memo_ends_t ends = kv_memo_ends(key, key_len);
     kv_memo_t *memo = kv_memo_at(store, ends);
     memo->slot = slot;
-    memo->extent = extent;
-    memo->key_len = 0;
     atomic_signal_fence(memory_order_seq_cst);
+    memo->extent = extent;
     memo->first = ends.first;
     memo->last = ends.last;
-    memo->hash = hash;
-    atomic_signal_fence(memory_order_seq_cst);
-    memo->key_len = key_len;
+    st_rlx(&memo->hash, hash);
+    memo->check = kv_memo_check(ends, key_len, hash);
 }
 
 /** The home that a noted slot is in: a bucket is a line. */

@@ -402,15 +402,24 @@ static void a_slot_in_another_bucket(void)
 {
     kv_bucket_t *bucket =
         (kv_bucket_t *)((uintptr_t)plain & ~(uintptr_t)(KV_LINE_BYTES - 1));
-    kv_bucket_t *other = bucket == s->shard_index[0] ? bucket + 1 : bucket - 1;
-    for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
-        if (other->slot[i] == 0) {
-            other->slot[i] = *plain;
-            *plain = 0;
-            return;
+    kv_bucket_t *buckets = kv_shard_buckets(s, shard_of_home(bucket));
+    uint64_t room;
+    kv_shape_t shape;
+    unsigned char *record = kv_slot_record(s, *plain, &room);
+    ck_assert(kv_record_shape(record, room, &shape));
+    kv_bucket_t *home = kv_hash_home(
+        s, kv_hash(s, record + shape.head_bytes, shape.key_len));
+    for (kv_bucket_t *other = buckets; other < buckets + s->block_buckets;
+         other++) {
+        for (uint32_t i = 0; other != home && i < KV_BUCKET_SLOTS; i++) {
+            if (other->slot[i] == 0) {
+                other->slot[i] = *plain;
+                *plain = 0;
+                return;
+            }
         }
     }
-    ck_abort_msg("the other bucket is full");
+    ck_abort_msg("the other buckets are full");
 }
 
 static void a_link_that_leads_outside(void)
