@@ -403,10 +403,10 @@ static void a_slot_in_another_bucket(void)
     kv_bucket_t *bucket =
         (kv_bucket_t *)((uintptr_t)plain & ~(uintptr_t)(KV_LINE_BYTES - 1));
     kv_bucket_t *buckets = kv_shard_buckets(s, shard_of_home(bucket));
-    uint64_t room;
+    uint64_t room = 0;
     kv_shape_t shape;
     unsigned char *record = kv_slot_record(s, *plain, &room);
-    ck_assert(kv_record_shape(record, room, &shape));
+    ck_assert(record != NULL && kv_record_shape(record, room, &shape));
     kv_bucket_t *home = kv_hash_home(
         s, kv_hash(s, record + shape.head_bytes, shape.key_len));
     for (kv_bucket_t *other = buckets; other < buckets + s->block_buckets;
