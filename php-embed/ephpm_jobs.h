@@ -256,8 +256,20 @@ void ephpm_job_release(ephpm_job_t *job);
 /* ------------------------------------------------------------------ */
 /* The head of a response                                              */
 
-/** Takes a header's change; `op` as in ephpm_header_op_t, ADD for a plain
- * list of headers. */
+/* EPHPM_FRAME_HEAD and EPHPM_FRAME_INTERIM carry
+ *
+ *      status (4 bytes) | reason NUL | op (1 byte) name NUL value NUL | ...
+ *
+ * What the script did to the headers, in the order in which it did it, but
+ * without what had no effect: a REPLACE or DELETE of a name takes away what
+ * came before it of that name, whatever its case, and a DELETE_ALL all of it.
+ * So a server that starts from nothing (nginx) has the headers' final list in
+ * the names of ADD and REPLACE, and one that has set headers of its own
+ * (httpd) carries the operations out on them.  `reason` is empty where the
+ * script gives none; so are the value of DELETE, and both of DELETE_ALL. */
+
+/** Takes a header's change; `op` as in ephpm_header_op_t.  Of DELETE `value`
+ * is "", of DELETE_ALL `name` too. */
 typedef void (*ephpm_head_fn)(void *to, int op, const char *name,
                               const char *value);
 
@@ -270,6 +282,32 @@ typedef void (*ephpm_head_fn)(void *to, int op, const char *name,
  */
 bool ephpm_head_each(const void *data, size_t bytes, int *status,
                      const char **reason, ephpm_head_fn pass, void *to);
+
+/* ------------------------------------------------------------------ */
+/* Temporary files of a job                                            */
+
+#define EPHPM_FILE_NAME_BYTES 128u
+
+/**
+ * Name a file for a job that the caller has claimed:
+ * "ephpm-TABLE-SUBMITTER-INCARNATION-TICKET-use", numbers in hexadecimal, TABLE
+ * one of 64 bits that ephpm_jobs_make() has drawn.  The spawner removes what a
+ * dead submitter has left (ephpm_file_left()).
+ *
+ * @param use   letters
+ * @param name  EPHPM_FILE_NAME_BYTES
+ */
+void ephpm_job_file_name(const ephpm_job_t *job, const char *use, char *name);
+
+typedef enum ephpm_file_left {
+    EPHPM_FILE_NO_NAME,     /* no name that ephpm_job_file_name() gives */
+    EPHPM_FILE_ELSEWHERE,   /* of another table: another cycle or server */
+    EPHPM_FILE_IN_USE,      /* its submitter lives */
+    EPHPM_FILE_LEFT         /* its submitter is dead */
+} ephpm_file_left_t;
+
+/** Whose file is it?  For the spawner. */
+ephpm_file_left_t ephpm_file_left(ephpm_jobs_t *jobs, const char *name);
 
 /* ------------------------------------------------------------------ */
 /* Runners                                                             */
@@ -340,6 +378,10 @@ bool ephpm_spawner_lives(ephpm_jobs_t *jobs);
 
 /** Does a runner live at that place? */
 bool ephpm_runner_lives(ephpm_jobs_t *jobs, unsigned index);
+
+/** The process that has the place, or had it last; 0: nobody yet.  What
+ * stands in shared memory: no child of the caller's need have that id. */
+int64_t ephpm_runner_pid(const ephpm_jobs_t *jobs, unsigned index);
 
 /** How many submitters live; abandons the jobs of the dead ones. */
 unsigned ephpm_submitters_living(ephpm_jobs_t *jobs);
