@@ -110,6 +110,14 @@ kv_result_t kv_geometry_make(uint64_t size_bytes, const kv_config_t *config,
     return segments < (uint64_t)g->shards + g->reserve ? KV_INVALID : KV_OK;
 }
 
+/* kv_life_t is known to the hash by its size and its mutex's. */
+static_assert(offsetof(kv_thread_t, life) == 0 &&
+                  offsetof(kv_life_t, incarnation) ==
+                      sizeof(pthread_mutex_t) &&
+                  offsetof(kv_life_t, pid) == sizeof(pthread_mutex_t) + 8 &&
+                  sizeof(kv_life_t) == sizeof(pthread_mutex_t) + 16,
+              "another life is another KV_LAYOUT_VERSION");
+
 uint64_t kv_layout_hash(void)
 {
     const uint64_t parts[] = {

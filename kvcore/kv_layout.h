@@ -25,9 +25,9 @@
 #include "kv.h"
 #include "kv_atomic.h"
 #include "kv_compiler.h"
+#include "kv_life.h"
 
 #include <assert.h>
-#include <pthread.h>
 
 #define KV_MAGIC UINT64_C(0x31766b6d70687065) /* "ephpmkv1" */
 #define KV_LAYOUT_VERSION 2u
@@ -105,9 +105,7 @@ typedef enum kv_count {
 
 /* One attached thread.  Counters stay when the entry changes hands. */
 typedef struct kv_thread {
-    pthread_mutex_t life;            /* robust; held while attached */
-    _Atomic uint64_t incarnation;    /* raised by every attachment */
-    _Atomic uint64_t pid;            /* for people; nothing trusts it */
+    kv_life_t life;                  /* held while attached */
     _Alignas(KV_LINE_BYTES) _Atomic uint64_t counts[KV_COUNTS];
 } kv_thread_t;
 

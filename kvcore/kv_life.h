@@ -41,7 +41,8 @@ typedef struct kv_life {
 /** What kv_life_catch() found. */
 typedef enum kv_life_state {
     KV_LIFE_ALIVE,      /* it lives */
-    KV_LIFE_OTHER,      /* dead: somebody else has the place by now */
+    KV_LIFE_OTHER,      /* dead: somebody else has the place by now (or the
+                         * memory was scribbled over) */
     KV_LIFE_CAUGHT      /* dead or gone, and the caller holds the mutex: it
                          * owes kv_life_let_go() */
 } kv_life_state_t;

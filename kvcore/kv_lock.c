@@ -4,7 +4,6 @@
 
 #include "kv_clock.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #define SPINS 200
@@ -21,17 +20,10 @@ kv_result_t kv_thread_attach(kv_store_t *store)
     for (uint32_t i = 0; i < threads; i++) {
         uint32_t entry = (start + i) % threads;
         kv_thread_t *thread = &store->threads[entry];
-        int rc = pthread_mutex_trylock(&thread->life);
-        if (rc == EOWNERDEAD) {
-            rc = pthread_mutex_consistent(&thread->life);
-        }
-        if (rc != 0) {
+        uint64_t incarnation;
+        if (!kv_life_take(&thread->life, &incarnation)) {
             continue;
         }
-        uint64_t incarnation =
-            (ld_rlx(&thread->incarnation) + 1) & KV_INCARNATION_MASK;
-        st_rel(&thread->incarnation, incarnation);
-        st_rlx(&thread->pid, (uint64_t)getpid());
         store->entry = entry;
         store->counts = thread->counts;
         store->lock_word = (uint64_t)(entry + 1) << 48 | incarnation;
@@ -45,11 +37,9 @@ void kv_thread_detach(kv_store_t *store)
     if (store->lock_word == 0) {
         return;
     }
-    kv_thread_t *thread = &store->threads[store->entry];
     store->lock_word = 0;
     store->counts = store->own_counts;
-    st_rlx(&thread->pid, 0);
-    pthread_mutex_unlock(&thread->life);
+    kv_life_leave(&store->threads[store->entry].life);
 }
 
 /* Dead?  With `lock` not NULL the lock word is taken over as K3 says. */
@@ -57,18 +47,13 @@ static bool owner_dead(kv_store_t *store, uint64_t word, kv_lock_t *lock,
                        bool *taken)
 {
     uint64_t entry = (word >> 48) - 1;
-    kv_thread_t *thread = NULL;
-    int rc = 0;
+    kv_life_state_t state = KV_LIFE_OTHER;
 
     if (entry < store->geometry.threads) {
-        thread = &store->threads[entry];
-        if (ld_acq(&thread->incarnation) == (word & KV_INCARNATION_MASK)) {
-            rc = pthread_mutex_trylock(&thread->life);
-            if (rc == EBUSY) {
-                return false;
-            }
-        } else {
-            thread = NULL;
+        state = kv_life_catch(&store->threads[entry].life,
+                              word & KV_INCARNATION_MASK);
+        if (state == KV_LIFE_ALIVE) {
+            return false;
         }
     }
     if (lock != NULL) {
@@ -76,12 +61,8 @@ static bool owner_dead(kv_store_t *store, uint64_t word, kv_lock_t *lock,
             lock, &word, store->lock_word, memory_order_acq_rel,
             memory_order_relaxed);
     }
-    if (thread != NULL && rc == EOWNERDEAD) {
-        pthread_mutex_consistent(&thread->life);
-        rc = 0;
-    }
-    if (thread != NULL && rc == 0) {
-        pthread_mutex_unlock(&thread->life);
+    if (state == KV_LIFE_CAUGHT) {
+        kv_life_let_go(&store->threads[entry].life);
     }
     return true;
 }

@@ -1,25 +1,17 @@
 /* kv_lock.h - who is attached, and the locks that the dead let go of.
  *
  * A lock word holds {entry + 1, incarnation} of its owner in the table of
- * threads.  A thread attaches by locking the robust "life" mutex of an entry
- * for as long as it is attached, and then raising the entry's incarnation.
- * So the kernel itself says who is dead, at once and whatever killed them:
- *
- *   the owner of a lock word is dead if
- *     the entry's incarnation is another (somebody attached there since), or
- *     the life mutex can be had: pthread_mutex_trylock gives EOWNERDEAD (said
- *     once only) or 0.
- *
- * Immune to the reuse of process and thread ids, true for zombies nobody
- * waits for, false for stopped processes, and nothing of it is on the path
- * of a lock that is free.  A waiter looks only when it has spun for a while.
+ * threads.  A thread attaches by taking the life of an entry (kv_life.h), so
+ * the kernel itself says who is dead, at once and whatever killed them.
+ * Nothing of it is on the path of a lock that is free.  A waiter looks only
+ * when it has spun for a while.
  *
  * K1  A lock word is 0 or names an entry of the table.
  * K2  Nobody holds two shard locks.  Order: build lock, then one shard lock;
  *     a dead builder's lock alone is taken over under a shard's, as that
  *     never waits (kv_large_reap).
  * K3  A lock is taken over only from a dead owner, by one compare-and-swap
- *     while the taker holds the dead one's life mutex; the taker of a shard
+ *     while the taker holds the dead one's life; the taker of a shard
  *     then derives its counters anew before it does anything else.
  */
 
@@ -27,8 +19,6 @@
 #define KV_LOCK_H
 
 #include "kv_layout.h"
-
-#define KV_INCARNATION_MASK ((UINT64_C(1) << 48) - 1)
 
 /**
  * Take a place in the table of threads.

@@ -28,7 +28,7 @@ static void after_fork_in_parent(void)
     pthread_mutex_unlock(&handles_lock);
 }
 
-/* The life mutex stays locked by the parent's thread, which lives. */
+/* The life stays with the parent's thread. */
 static void after_fork_in_child(void)
 {
     for (kv_store_t *store = handles; store != NULL;
@@ -58,17 +58,6 @@ static kv_result_t make_secret(unsigned char *secret)
         got += (size_t)bytes;
     }
     return KV_OK;
-}
-
-static void make_life_mutex(pthread_mutex_t *life)
-{
-    pthread_mutexattr_t attributes;
-
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(life, &attributes);
-    pthread_mutexattr_destroy(&attributes);
 }
 
 kv_result_t kv_store_create(void *memory, size_t size_bytes,
@@ -108,7 +97,9 @@ kv_result_t kv_store_create(void *memory, size_t size_bytes,
     }
     kv_thread_t *threads = (kv_thread_t *)(void *)(base + geometry.threads_at);
     for (uint32_t i = 0; i < geometry.threads; i++) {
-        make_life_mutex(&threads[i].life);
+        if (!kv_life_init(&threads[i].life)) {
+            return KV_INVALID;
+        }
     }
     _Atomic uint64_t *words =
         (_Atomic uint64_t *)(void *)(base + geometry.words_at);
@@ -256,13 +247,13 @@ void kv_store_config(const kv_store_t *store, kv_config_t *config)
     *config = store->config;
 }
 
-/* By process id, for people: a life mutex is for those who wait for a lock,
+/* By process id, for people: a life is for those who wait for a lock,
  * and statistics are asked for by those who must not touch one. */
 static uint32_t threads_attached(const kv_store_t *store)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < store->geometry.threads; i++) {
-        pid_t pid = (pid_t)ld_rlx(&store->threads[i].pid);
+        pid_t pid = (pid_t)ld_rlx(&store->threads[i].life.pid);
         if (pid > 0 && (kill(pid, 0) == 0 || errno == EPERM)) {
             count++;
         }

@@ -28,6 +28,8 @@ kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv_large.h \
 	kvcore/kv_layout.c \
 	kvcore/kv_layout.h \
+	kvcore/kv_life.c \
+	kvcore/kv_life.h \
 	kvcore/kv_lock.c \
 	kvcore/kv_lock.h \
 	kvcore/kv_many.c \

@@ -12,11 +12,12 @@
  *     read <----------------------- ring of the runner <---- write
  *     release                                                finish
  *
- *   +--------+-------+---------+-------+--------------+-------+-------+
- *   | header | lives | bells   | words | facts, pulse | slots | rings |
- *   +--------+-------+---------+-------+--------------+-------+-------+
- *              spawner, runners,  8 bytes               40 KiB  2 for
- *              submitters         a slot                each    each runner
+ *   +---------------+-------+-------+-------+-------+-------+-------+
+ *   | header, facts | lives | calls | bells | words | slots | rings |
+ *   +---------------+-------+-------+-------+-------+-------+-------+
+ *     pulse, ticket,  spawner, a sub-  a     8 bytes 33 KiB  2 for each
+ *     counters        runners, mitter's runner's     a slot  each    runner
+ *                     submitters
  *
  * A slot's word
  *
@@ -155,9 +156,11 @@ typedef struct ephpm_job {
     uint32_t slot;
     /* Reading: */
     uint32_t ring;              /* + 1; 0: not known yet */
-    uint32_t frame_type;
-    uint32_t frame_left;        /* bytes of the frame that is being read */
-    bool frame_more;
+    uint32_t tail;              /* read up to there */
+    uint32_t frame_left;        /* bytes of the BODY frame in hand */
+    uint32_t frame_pad;         /* that follow them */
+    uint32_t seen_news;
+    uint32_t gathered_type;
     char *gathered;             /* malloc: a frame that came in parts */
     size_t gathered_bytes;
     size_t gathered_room;

@@ -54,8 +54,8 @@ typedef enum ephpm_item {
     EPHPM_ITEM_HEADER,          /* of the request */
     EPHPM_ITEM_RESPONSE_HEADER, /* that the server has set already */
     EPHPM_ITEM_NOTE,
-    EPHPM_ITEM_INI,             /* a setting; what it is in a prefix of the
-                                 * name: see ephpm_snapshot_ini() */
+    EPHPM_ITEM_INI,             /* a setting: ephpm_snapshot_setting() */
+    EPHPM_ITEM_INI_FILE,        /* where the settings after it are written */
     EPHPM_ITEM_PAIR_LAST = 95,
     /* Bytes. */
     EPHPM_ITEM_BODY,            /* all of it */
@@ -83,6 +83,12 @@ typedef struct ephpm_snapshot_writer {
     int file;                   /* -1: none yet */
     char *file_path;            /* malloc; NULL: none yet */
     int error;                  /* errno of the first failure, or 0 */
+    /* Private. */
+    size_t kept;                /* of `room`, for MORE_FILE */
+    void *body;                 /* malloc: for the file */
+    size_t body_bytes;
+    const char *ini_file;       /* of the last setting, */
+    int ini_line;
 } ephpm_snapshot_writer_t;
 
 /**
@@ -108,10 +114,32 @@ void ephpm_snapshot_pair(ephpm_snapshot_writer_t *writer, ephpm_item_t kind,
 void ephpm_snapshot_pair_n(ephpm_snapshot_writer_t *writer, ephpm_item_t kind,
                            const char *name, size_t name_length,
                            const char *value, size_t value_length);
-/** A body in memory: the pieces one after the other, `bytes` in all. */
+
+/** A setting of PHP for this request; as ephpm_ini_t of ephpm_sapi.h. */
+typedef struct ephpm_setting {
+    const char *name;
+    const char *value;
+    bool admin;
+    bool htaccess;
+    const char *file;           /* NULL: nowhere */
+    int line;
+} ephpm_setting_t;
+
+void ephpm_snapshot_setting(ephpm_snapshot_writer_t *writer,
+                            const ephpm_setting_t *setting);
+
+/**
+ * A body in memory: to be filled in, before ephpm_snapshot_end(), with
+ * exactly `bytes`.  At most one.
+ *
+ * @return NULL: no memory, or over EPHPM_SNAPSHOT_BODY_MAX; ephpm_snapshot_end
+ *         says so too
+ */
+#define EPHPM_SNAPSHOT_BODY_MAX (128u << 20)
 void *ephpm_snapshot_body(ephpm_snapshot_writer_t *writer, size_t bytes);
 
-/** How much of a body would still fit the area, after `pairs` bytes more. */
+/** How much of a body would still fit the area; what is longer goes to the
+ * temporary file. */
 size_t ephpm_snapshot_room(const ephpm_snapshot_writer_t *writer);
 
 /**
@@ -149,6 +177,13 @@ typedef struct ephpm_snapshot {
 /** The number of that kind. */
 int64_t ephpm_snapshot_get(const ephpm_snapshot_t *snapshot,
                            ephpm_item_t kind);
+
+/** The next setting among the pairs.
+ * @param at       0 to begin with
+ * @param setting  zeroed to begin with
+ * @return false: there is none */
+bool ephpm_snapshot_setting_next(const ephpm_snapshot_t *snapshot, size_t *at,
+                                 ephpm_setting_t *setting);
 
 /**
  * Take it apart.

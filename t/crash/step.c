@@ -314,7 +314,7 @@ static void bury(stage_t *stage, uint32_t how)
         ((unsigned char *)stage->copy + header->geometry.threads_at);
 
     for (uint32_t i = 0; i < header->geometry.threads; i++) {
-        pthread_mutex_t *life = &thread[i].life;
+        pthread_mutex_t *life = &thread[i].life.mutex;
         unsigned lock = (unsigned)life->__data.__lock;
         if ((lock & FUTEX_TID_MASK) != (unsigned)stage->victim) {
             continue;
@@ -328,7 +328,7 @@ static void bury(stage_t *stage, uint32_t how)
             pthread_mutex_consistent(life);
         }
         if (how % 3 == 2) {
-            thread[i].incarnation++;
+            thread[i].life.incarnation++;
         }
         pthread_mutex_unlock(life);
     }

@@ -83,11 +83,11 @@ START_TEST(attaching_takes_a_place_and_raises_its_incarnation)
     ck_assert_uint_ne(first, 0);
     ck_assert_uint_eq(first >> 48, entry + 1);
     ck_assert_uint_eq(first & KV_INCARNATION_MASK,
-                      t.store->threads[entry].incarnation);
-    ck_assert_uint_eq(t.store->threads[entry].pid, (uint64_t)getpid());
+                      t.store->threads[entry].life.incarnation);
+    ck_assert_uint_eq(t.store->threads[entry].life.pid, (uint64_t)getpid());
     kv_thread_detach(t.store);
     ck_assert_uint_eq(t.store->lock_word, 0);
-    ck_assert_uint_eq(t.store->threads[entry].pid, 0);
+    ck_assert_uint_eq(t.store->threads[entry].life.pid, 0);
     kvt_assert_ok(kv_thread_attach(t.store));
     ck_assert_uint_eq(t.store->entry, entry);
     ck_assert_uint_ne(t.store->lock_word, first);
@@ -97,7 +97,7 @@ END_TEST
 START_TEST(the_incarnation_wraps_within_its_48_bits)
 {
     uint32_t entry = t.store->entry;
-    t.store->threads[entry].incarnation = KV_INCARNATION_MASK;
+    t.store->threads[entry].life.incarnation = KV_INCARNATION_MASK;
     kv_thread_detach(t.store);
     kvt_assert_ok(kv_thread_attach(t.store));
     ck_assert_uint_eq(t.store->lock_word >> 48, entry + 1);
