@@ -196,13 +196,6 @@ bool ephpm_snapshot_setting_next(const ephpm_snapshot_t *snapshot, size_t *at,
 const char *ephpm_snapshot_read(ephpm_snapshot_t *snapshot, const char *area,
                                 size_t bytes);
 
-/**
- * Take a pair of EPHPM_ITEM_INI apart, in place: once for each pair.
- * @return false: it is not as ephpm_snapshot_ini() writes it
- */
-bool ephpm_snapshot_ini_read(const ephpm_pair_t *pair,
-                             ephpm_setting_t *setting);
-
 /** Free what it keeps. */
 void ephpm_snapshot_clear(ephpm_snapshot_t *snapshot);
 
