@@ -149,7 +149,8 @@ size_t ephpm_snapshot_room(const ephpm_snapshot_writer_t *writer);
  */
 int ephpm_snapshot_end(ephpm_snapshot_writer_t *writer);
 
-/** Remove the temporary file of a job that was not taken. */
+/** Due once the job is over, or when it was not submitted: removes the
+ * temporary file if it is still there, and frees the rest. */
 void ephpm_snapshot_discard(ephpm_snapshot_writer_t *writer);
 
 /* ------------------------------------------------------------------ */

@@ -23,6 +23,24 @@ php_embed_libephpm_status_la_SOURCES = \
 	php-embed/ephpm_status_page.c \
 	php-embed/ephpm_status_text.h
 
+# The job table, which needs neither PHP nor a server.
+noinst_LTLIBRARIES += php-embed/libephpm_jobs.la
+php_embed_libephpm_jobs_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
+	-I$(top_srcdir)/kvcore
+php_embed_libephpm_jobs_la_CFLAGS = $(AM_CFLAGS)
+php_embed_libephpm_jobs_la_SOURCES = \
+	php-embed/ephpm_event.h \
+	php-embed/ephpm_jobs.c \
+	php-embed/ephpm_jobs.h \
+	php-embed/ephpm_jobs_check.c \
+	php-embed/ephpm_jobs_private.h \
+	php-embed/ephpm_jobs_ring.c \
+	php-embed/ephpm_jobs_runner.c \
+	php-embed/ephpm_jobs_spawner.c \
+	php-embed/ephpm_jobs_submitter.c \
+	php-embed/ephpm_snapshot.c \
+	php-embed/ephpm_snapshot.h
+
 # The extension: contained in each server module, and by itself ephpm.so.
 if HAVE_PHP
 noinst_LTLIBRARIES += php-embed/libephpm_ext.la

@@ -14,7 +14,10 @@ my $top = $ENV{EPHPM_SRCDIR} // '.';
 my %may = (
     'kvcore'    => { own => ['kvcore'], headers => [], system => [] },
     'php-embed' => {
-        own => ['php-embed'], headers => ['kvcore/kv.h'], system => ['PHP'],
+        own     => ['php-embed'],
+        headers => [ map { "kvcore/$_" }
+                qw(kv.h kv_atomic.h kv_futex.h kv_life.h) ],
+        system  => ['PHP'],
     },
     'mod_ephpm' => {
         own     => [ 'mod_ephpm', 'php-embed' ],
