@@ -46,6 +46,10 @@ typedef struct ephpm_pool {
     const ephpm_pool_store_t *stores;
     unsigned store_count;
     const char *process_title;          /* "nginx: ephpm runner", ... */
+    bool php_answers;                   /* to a script that is not there or
+                                         * may not be read: PHP's own errors
+                                         * (httpd has looked before); else
+                                         * 404 and 403 as php-fpm's */
     const char *temp_path;              /* swept by the spawner; NULL: none */
     const char *slowlog;                /* file; NULL: none */
     unsigned slowlog_ms;                /* 0: none */
