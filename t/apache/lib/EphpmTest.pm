@@ -1,11 +1,11 @@
 package EphpmTest;
 
 # What the tests share: requests at the level of bytes, and the server that
-# Apache::Test has started.
+# Apache::Test has started.  The suite of nginx uses it too: it fills %server
+# in, and then Apache::Test is not needed.
 
 use strict;
 use warnings;
-use Apache::Test ();
 use Exporter qw(import);
 use IO::Select;
 use IO::Socket::INET;
@@ -14,12 +14,24 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(port request get post php connect_to send_request read_response
     header headers slurp spew wait_until server_pid children error_log
-    log_since scratch);
+    log_since scratch vars server);
 
 # Nothing is tighter than this: machines are slow.
-use constant PATIENCE => 60;
+use constant PATIENCE => $ENV{EPHPM_PATIENCE} || 60;
 
-sub port { return $EphpmTest::port // Apache::Test::vars('port') }
+# name => apache or nginx, and what vars() is asked for.
+our %server = (name => 'apache');
+
+sub server { return $server{name} }
+
+sub vars {
+    my ($name) = @_;
+    return $server{$name} if exists $server{$name};
+    require Apache::Test;
+    return Apache::Test::vars($name);
+}
+
+sub port { return $EphpmTest::port // vars('port') }
 
 sub connect_to {
     my ($port) = @_;
@@ -183,7 +195,7 @@ sub wait_until {
 }
 
 sub server_pid {
-    my $pid = slurp(Apache::Test::vars('t_logs') . '/httpd.pid');
+    my $pid = $server{pid} // slurp(vars('t_logs') . '/httpd.pid');
     return $pid + 0;
 }
 
@@ -198,7 +210,7 @@ sub children {
     return @found;
 }
 
-sub error_log { return Apache::Test::vars('t_logs') . '/error_log' }
+sub error_log { return vars('t_logs') . '/error_log' }
 
 # What is new in the log since an offset (-s error_log) once it matches.
 sub log_since {
@@ -211,6 +223,6 @@ sub log_since {
     return $new;
 }
 
-sub scratch { return Apache::Test::vars('serverroot') . '/scratch' }
+sub scratch { return vars('serverroot') . '/scratch' }
 
 1;
