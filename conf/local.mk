@@ -6,5 +6,11 @@ dist_confsample_DATA = \
 	conf/httpd/front-controller.conf \
 	conf/httpd/status.conf \
 	conf/httpd/vhosts.conf
+confnginxdir = $(docdir)/nginx
+dist_confnginx_DATA = \
+	conf/nginx/ephpm.conf \
+	conf/nginx/site.conf \
+	conf/nginx/sites.conf \
+	conf/nginx/status.conf
 confephpmdir = $(docdir)
 dist_confephpm_DATA = conf/ephpm.toml

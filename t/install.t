@@ -29,6 +29,7 @@ my $extensions = made('phpextdir');
 my @want = (
     '/usr/local/share/doc/ephpm/ephpm.toml',
     '/usr/local/share/doc/ephpm/httpd/ephpm.conf',
+    '/usr/local/share/doc/ephpm/nginx/ephpm.conf',
     '/usr/local/share/ephpm/php-adapter/composer.json',
     '/usr/local/share/ephpm/php-adapter/src/EphpmKvAdapter.php',
     '/usr/local/share/man/man1/ephpm.1',
