@@ -49,7 +49,7 @@ bool cli_error(char error[CLI_ERROR_BYTES], const char *format, ...)
     return false;
 }
 
-/* Values end up on lines of httpd's configuration.  Quoting takes care of
+/* Values end up on lines of a server's configuration.  Quoting takes care of
  * blanks, quotes and backslashes; no quoting stops a line end, or httpd's
  * replacement of ${NAME}. */
 static bool check_text(const char *what, const char *value,

@@ -1,25 +1,17 @@
-/* cli_httpd.c - httpd's configuration, written for one run. */
+/* cli_httpd.c - httpd: its configuration for one run. */
 
 #define _GNU_SOURCE
 
 #include "cli_serve.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* As few modules as serve an application: each LoadModule here is one more
  * thing that an installation may lack. */
 static const char *const modules[] = {
     "mpm_prefork", "unixd", "log_config", "authz_core", "dir", "mime",
-};
-
-static const char *const types[][2] = {
-    {"text/html", ".html"},        {"text/css", ".css"},
-    {"text/javascript", ".js"},    {"application/json", ".json"},
-    {"image/svg+xml", ".svg"},     {"image/png", ".png"},
-    {"image/jpeg", ".jpg .jpeg"},  {"image/gif", ".gif"},
-    {"image/webp", ".webp"},       {"image/x-icon", ".ico"},
-    {"font/woff2", ".woff2"},      {"text/plain", ".txt"},
-    {"application/wasm", ".wasm"}, {"application/pdf", ".pdf"},
 };
 
 static const char settings[] =
@@ -63,26 +55,19 @@ static void directive(FILE *out, const char *name, const char *value)
     fputc('\n', out);
 }
 
-static char *join(const char *folder, const char *prefix, const char *name,
-                  const char *suffix)
-{
-    char *path;
-
-    if (asprintf(&path, "%s/%s%s%s", folder, prefix, name, suffix) < 0) {
-        fputs("ephpm: out of memory\n", stderr);
-        exit(EXIT_FAILURE);
-    }
-    return path;
-}
-
 /* A module may be compiled into httpd, or not be there as a file. */
 static void load_modules(FILE *out, const cli_host_t *host)
 {
     size_t i;
 
     for (i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-        char *file = join(host->httpd_modules, "mod_", modules[i], ".so");
+        char *file;
 
+        if (asprintf(&file, "%s/mod_%s.so", cli_httpd.own_modules,
+                     modules[i]) < 0) {
+            fputs("ephpm: out of memory\n", stderr);
+            exit(EXIT_FAILURE);
+        }
         fprintf(out, "<IfModule !%s_module>\nLoadModule %s_module",
                 modules[i], modules[i]);
         quote(out, file);
@@ -90,7 +75,7 @@ static void load_modules(FILE *out, const cli_host_t *host)
         free(file);
     }
     fputs("LoadModule ephpm_module", out);
-    quote(out, host->mod_ephpm);
+    quote(out, host->module);
     fputc('\n', out);
 }
 
@@ -112,10 +97,13 @@ static void write_fallback(FILE *out, const cli_config_t *config)
     }
 }
 
-int cli_httpd_write(FILE *out, const cli_config_t *config,
-                    const cli_host_t *host)
+static int write_config(FILE *out, const cli_config_t *config,
+                        const cli_host_t *host)
 {
-    char *pid_file = join(host->runtime_dir, "", "httpd.pid", "");
+    /* Where stderr has no name that can be opened (a socket, the terminal of
+     * another user) a cat copies to its stdout instead, which is stderr. */
+    const char *log = host->log_opens ? CLI_STDERR : "|/bin/cat";
+    char *pid_file = cli_join(host->runtime_dir, cli_httpd.pid_file);
     size_t i;
 
     fputs("# Written by `ephpm serve` for this one run.\n", out);
@@ -138,15 +126,44 @@ int cli_httpd_write(FILE *out, const cli_config_t *config,
     fprintf(out, "EphpmStore default %zu eviction=%s\n",
             config->kv_memory_bytes, config->kv_eviction_policy);
     fputs("EphpmKv default\n", out);
-    directive(out, "ErrorLog", host->log);
+    directive(out, "ErrorLog", log);
     fputs("CustomLog", out);
-    quote(out, host->log);
+    quote(out, log);
     fputs(" \"%h %t \\\"%r\\\" %>s %B\"\n", out);
     directive(out, "DocumentRoot", config->document_root);
     fputs(settings, out);
-    for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        fprintf(out, "AddType %s %s\n", types[i][0], types[i][1]);
+    for (i = 0; cli_types[i][0] != NULL; i++) {
+        fprintf(out, "AddType %s %s\n", cli_types[i][0], cli_types[i][1]);
     }
     write_fallback(out, config);
     return fflush(out) == 0 && !ferror(out) ? 0 : -1;
 }
+
+static void exec_httpd(const cli_host_t *host, const char *config)
+{
+    if (!host->log_opens) {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+    }
+    execl(host->program, host->program, "-f", config, "-DFOREGROUND",
+          (char *)NULL);
+}
+
+static const char *const no_folders[] = {NULL};
+
+const cli_server_t cli_httpd = {
+    .option = "apache",
+    .name = "httpd",
+    .program = HTTPD,
+    .programs = {"apache2", "httpd", NULL},
+    .package = "apache2",
+    .module = "mod_ephpm.so",
+    .module_built = "mod_ephpm/.libs/mod_ephpm.so",
+    .module_dir = HTTPDMODDIR,
+    .own_modules = HTTPD_MODULES_DIR,
+    .config = "httpd.conf",
+    .pid_file = "httpd.pid",
+    .folders = no_folders,
+    .reload_signal = SIGUSR1,
+    .write = write_config,
+    .exec = exec_httpd,
+};

@@ -11,25 +11,27 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: ephpm serve [--config FILE] [--server apache] "
+    "usage: ephpm serve [--config FILE] [--server apache|nginx] "
     "[--listen ADDR:PORT]\n"
-    "                   [--document-root DIR] [--module-dir DIR] "
-    "[--httpd FILE]\n"
+    "                   [--document-root DIR] [--module-dir DIR]\n"
+    "                   [--httpd FILE | --nginx FILE]\n"
     "       ephpm --version | --help\n";
 
 static const char help[] =
     "\n"
-    "ephpm serve runs PHP under Apache httpd, in the foreground, with a "
-    "key/value\n"
-    "store in the server's shared memory.\n"
+    "ephpm serve runs PHP under Apache httpd or nginx, in the foreground, "
+    "with a\n"
+    "key/value store in the server's shared memory.\n"
     "\n"
     "  --config FILE         settings (default: ephpm.toml, where there is "
     "one)\n"
-    "  --server apache       the web server to run (default: apache)\n"
+    "  --server NAME         apache or nginx (default: apache)\n"
     "  --listen ADDR:PORT    address to listen on (default: 127.0.0.1:8080)\n"
     "  --document-root DIR   folder to serve\n"
-    "  --module-dir DIR      folder of mod_ephpm.so (default: as installed)\n"
+    "  --module-dir DIR      folder of the server's module (default: as "
+    "installed)\n"
     "  --httpd FILE          the httpd program (default: as configured)\n"
+    "  --nginx FILE          the nginx program (default: as configured)\n"
     "\n"
     "The options win over the file.  ephpm(1) has the file's keys and the "
     "exit codes.\n";
@@ -43,7 +45,7 @@ static int misused(const char *what, const char *which)
 static int serve(int argc, char **argv)
 {
     enum { CONFIG = 1, SERVER, LISTEN, DOCUMENT_ROOT, MODULE_DIR, HTTPD_FILE,
-           HELP };
+           NGINX_FILE, HELP };
     static const struct option options[] = {
         {"config", required_argument, NULL, CONFIG},
         {"server", required_argument, NULL, SERVER},
@@ -51,10 +53,13 @@ static int serve(int argc, char **argv)
         {"document-root", required_argument, NULL, DOCUMENT_ROOT},
         {"module-dir", required_argument, NULL, MODULE_DIR},
         {"httpd", required_argument, NULL, HTTPD_FILE},
+        {"nginx", required_argument, NULL, NGINX_FILE},
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
-    cli_places_t places = {NULL, NULL};
+    cli_places_t places = {&cli_httpd, NULL, NULL};
+    const char *httpd = NULL;
+    const char *nginx = NULL;
     cli_config_t config;
     const char *file = NULL;
     const char *listen_on = NULL;
@@ -70,12 +75,11 @@ static int serve(int argc, char **argv)
             file = optarg;
             break;
         case SERVER:
-            if (strcmp(optarg, "nginx") == 0) {
-                fputs("ephpm: --server nginx is not part of this version: "
-                      "use --server apache\n", stderr);
-                return EX_UNAVAILABLE;
-            }
-            if (strcmp(optarg, "apache") != 0) {
+            if (strcmp(optarg, cli_nginx.option) == 0) {
+                places.server = &cli_nginx;
+            } else if (strcmp(optarg, cli_httpd.option) == 0) {
+                places.server = &cli_httpd;
+            } else {
                 return misused("--server is apache or nginx, not ", optarg);
             }
             break;
@@ -89,7 +93,10 @@ static int serve(int argc, char **argv)
             places.module_dir = optarg;
             break;
         case HTTPD_FILE:
-            places.httpd = optarg;
+            httpd = optarg;
+            break;
+        case NGINX_FILE:
+            nginx = optarg;
             break;
         case HELP:
             printf("%s%s", usage, help);
@@ -103,6 +110,11 @@ static int serve(int argc, char **argv)
     if (optind < argc) {
         return misused("serve takes no ", argv[optind]);
     }
+    if (places.server == &cli_nginx ? httpd != NULL : nginx != NULL) {
+        return misused("another server's program: --server is ",
+                       places.server->option);
+    }
+    places.program = places.server == &cli_nginx ? nginx : httpd;
 
     cli_config_init(&config);
     if (file == NULL && access("ephpm.toml", F_OK) == 0) {

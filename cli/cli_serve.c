@@ -1,9 +1,10 @@
-/* cli_serve.c - finds what httpd needs, prepares a run, runs httpd. */
+/* cli_serve.c - finds what a server needs, prepares a run, runs it. */
 
 #define _GNU_SOURCE
 
 #include "cli_serve.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -22,7 +23,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONFIG_NAME "httpd.conf"
+const char *const cli_types[][2] = {
+    {"text/html", "html"},        {"text/css", "css"},
+    {"text/javascript", "js"},    {"application/json", "json"},
+    {"image/svg+xml", "svg"},     {"image/png", "png"},
+    {"image/jpeg", "jpg jpeg"},   {"image/gif", "gif"},
+    {"image/webp", "webp"},       {"image/x-icon", "ico"},
+    {"font/woff2", "woff2"},      {"text/plain", "txt"},
+    {"application/wasm", "wasm"}, {"application/pdf", "pdf"},
+    {NULL, NULL},
+};
 
 static int complain(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -39,7 +49,7 @@ static int complain(int code, const char *format, ...)
     return code;
 }
 
-static char *join(const char *folder, const char *name)
+char *cli_join(const char *folder, const char *name)
 {
     char *path;
 
@@ -68,7 +78,7 @@ static char *find_program(const char *name)
     char *found = NULL;
 
     while (found == NULL && (folder = strsep(&rest, ":")) != NULL) {
-        char *file = join(folder[0] == '\0' ? "." : folder, name);
+        char *file = cli_join(folder[0] == '\0' ? "." : folder, name);
 
         if (access(file, X_OK) == 0 && is_file(file)) {
             found = file;
@@ -80,30 +90,33 @@ static char *find_program(const char *name)
     return found;
 }
 
-static int find_httpd(const cli_places_t *places, cli_host_t *host)
+static int find_server(const cli_places_t *places, cli_host_t *host)
 {
-    if (places->httpd != NULL) {
-        if (access(places->httpd, X_OK) != 0 || !is_file(places->httpd)) {
-            return complain(EX_NOINPUT, "--httpd: %s is no program: %s",
-                            places->httpd, strerror(errno));
+    const cli_server_t *server = places->server;
+    size_t i;
+
+    host->server = server;
+    if (places->program != NULL) {
+        if (access(places->program, X_OK) != 0 || !is_file(places->program)) {
+            return complain(EX_NOINPUT, "--%s: %s is no program: %s",
+                            server->name, places->program, strerror(errno));
         }
-        host->httpd = strdup(places->httpd);
-    } else if (is_file(HTTPD)) {
-        host->httpd = strdup(HTTPD);
-    } else if ((host->httpd = find_program("apache2")) == NULL) {
-        host->httpd = find_program("httpd");
+        host->program = strdup(places->program);
+    } else if (is_file(server->program)) {
+        host->program = strdup(server->program);
     }
-    if (host->httpd == NULL) {
-        return complain(EX_UNAVAILABLE,
-                        "httpd was not found: apt-get install apache2");
+    for (i = 0; host->program == NULL && server->programs[i] != NULL; i++) {
+        host->program = find_program(server->programs[i]);
     }
-    host->httpd_modules = strdup(HTTPD_MODULES_DIR);
+    if (host->program == NULL) {
+        return complain(EX_UNAVAILABLE, "%s was not found: apt-get install %s",
+                        server->name, server->package);
+    }
     return 0;
 }
 
-/* In the build directory this program is cli/ephpm and the module
- * mod_ephpm/.libs/mod_ephpm.so. */
-static char *built_module(void)
+/* In the build directory this program is cli/ephpm. */
+static char *built_module(const char *name)
 {
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -119,7 +132,7 @@ static char *built_module(void)
     slash = strrchr(self, '/');
     if (slash != NULL && strcmp(slash, "/cli") == 0) {
         *slash = '\0';
-        file = join(self, "mod_ephpm/.libs/mod_ephpm.so");
+        file = cli_join(self, name);
         if (!is_file(file)) {
             free(file);
             file = NULL;
@@ -130,24 +143,26 @@ static char *built_module(void)
 
 static int find_module(const cli_places_t *places, cli_host_t *host)
 {
+    const cli_server_t *server = places->server;
+
     if (places->module_dir == NULL) {
-        host->mod_ephpm = built_module();
-        if (host->mod_ephpm != NULL) {
+        host->module = built_module(server->module_built);
+        if (host->module != NULL) {
             return 0;
         }
     }
     {
-        const char *folder =
-            places->module_dir != NULL ? places->module_dir : HTTPDMODDIR;
-        char *file = join(folder, "mod_ephpm.so");
+        const char *folder = places->module_dir != NULL ? places->module_dir
+                                                        : server->module_dir;
+        char *file = cli_join(folder, server->module);
 
-        host->mod_ephpm = realpath(file, NULL);
+        host->module = realpath(file, NULL);
         free(file);
-        if (host->mod_ephpm == NULL) {
+        if (host->module == NULL) {
             return complain(EX_UNAVAILABLE,
-                            "%s has no mod_ephpm.so: install it (make "
-                            "install) or name its folder with --module-dir",
-                            folder);
+                            "%s has no %s: install it (make install) or name "
+                            "its folder with --module-dir",
+                            folder, server->module);
         }
     }
     return 0;
@@ -261,7 +276,7 @@ static int check_document_root(cli_config_t *config,
 /* ------------------------------------------------------------------ */
 /* The run                                                             */
 
-/* httpd says it too, but only after PHP has started, and in its own words. */
+/* The server says it too, but late, and in its own words. */
 static int check_port(const cli_config_t *config)
 {
     struct addrinfo hints = {
@@ -317,8 +332,12 @@ static int make_runtime_dir(cli_host_t *host)
             strstr(parents[i], "${") != NULL) {
             continue;
         }
-        host->runtime_dir = join(parents[i], "ephpm-XXXXXX");
+        host->runtime_dir = cli_join(parents[i], "ephpm-XXXXXX");
         if (mkdtemp(host->runtime_dir) != NULL) {
+            /* nginx's workers have to get to their own folders in it. */
+            if (host->user != NULL && host->server->folders[0] != NULL) {
+                chmod(host->runtime_dir, 0711);
+            }
             return 0;
         }
         free(host->runtime_dir);
@@ -329,34 +348,48 @@ static int make_runtime_dir(cli_host_t *host)
                     strerror(errno));
 }
 
-static void remove_runtime_dir(const char *folder)
+/* What users of a lower rank may write in: follows no link. */
+static void remove_folder(int parent, const char *name)
 {
-    static const char *const files[] = {CONFIG_NAME, "httpd.pid"};
-    size_t i;
+    int fd = openat(parent, name,
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
 
-    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        char *file = join(folder, files[i]);
-
-        unlink(file);
-        free(file);
+    if (folder != NULL) {
+        while ((entry = readdir(folder)) != NULL) {
+            unlinkat(fd, entry->d_name, 0);
+        }
+        closedir(folder);
+    } else if (fd >= 0) {
+        close(fd);
     }
-    rmdir(folder);
+    unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-/* httpd opens its logs by name.  Where stderr has none that can be opened (a
- * socket, the terminal of another user) a cat copies to its stdout instead,
- * which is stderr then. */
-static void choose_log(cli_host_t *host)
+static void remove_runtime_dir(const cli_host_t *host)
 {
-    static const char name[] = "/proc/self/fd/2";
-    int fd = open(name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    int fd = open(host->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    size_t i;
 
     if (fd >= 0) {
+        unlinkat(fd, host->server->config, 0);
+        unlinkat(fd, host->server->pid_file, 0);
+        for (i = 0; host->server->folders[i] != NULL; i++) {
+            remove_folder(fd, host->server->folders[i]);
+        }
         close(fd);
-        host->log = name;
-    } else {
-        dup2(STDERR_FILENO, STDOUT_FILENO);
-        host->log = "|/bin/cat";
+    }
+    rmdir(host->runtime_dir);
+}
+
+static void look_at_stderr(cli_host_t *host)
+{
+    int fd = open(CLI_STDERR, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+
+    host->log_opens = fd >= 0;
+    if (fd >= 0) {
+        close(fd);
     }
 }
 
@@ -370,18 +403,18 @@ static int write_config(const cli_config_t *config, const cli_host_t *host,
     if (out == NULL) {
         return complain(EX_CANTCREAT, "%s: %s", file, strerror(errno));
     }
-    failed = cli_httpd_write(out, config, host);
+    failed = host->server->write(out, config, host);
     if (fclose(out) != 0 || failed != 0) {
         return complain(EX_IOERR, "%s: %s", file, strerror(errno));
     }
     return 0;
 }
 
-/* In the child: httpd gets a process group of its own.  When it stops it
- * signals its whole group, which would hit whoever started us; and SIGWINCH,
- * which a terminal sends to the group in front when its window changes, stops
- * httpd. */
-static void become_httpd(const cli_host_t *host, const char *file,
+/* In the child: the server gets a process group of its own.  When httpd stops
+ * it signals its whole group, which would hit whoever started us; and it takes
+ * SIGWINCH, which a terminal sends to the group in front when its window
+ * changes, for the order to stop. */
+static void become_server(const cli_host_t *host, const char *file,
                          pid_t parent, const sigset_t *mask)
 {
     setpgid(0, 0);
@@ -390,13 +423,13 @@ static void become_httpd(const cli_host_t *host, const char *file,
         _exit(EX_OSERR);
     }
     sigprocmask(SIG_SETMASK, mask, NULL);
-    execl(host->httpd, host->httpd, "-f", file, "-DFOREGROUND", (char *)NULL);
-    _exit(complain(EX_OSERR, "%s cannot be run: %s", host->httpd,
+    host->server->exec(host, file);
+    _exit(complain(EX_OSERR, "%s cannot be run: %s", host->program,
                    strerror(errno)));
 }
 
-/* Run httpd until it ends, passing on what we are told. */
-static int run_httpd(const cli_host_t *host, const char *file)
+/* Run the server until it ends, passing on what we are told. */
+static int run_server(const cli_host_t *host, const char *file)
 {
     static const int heard[] = {
         SIGCHLD, SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1,
@@ -419,7 +452,7 @@ static int run_httpd(const cli_host_t *host, const char *file)
     sigprocmask(SIG_BLOCK, &signals, &old);
     child = fork();
     if (child == 0) {
-        become_httpd(host, file, self, &old);
+        become_server(host, file, self, &old);
     }
     if (child < 0) {
         return complain(EX_OSERR, "cannot start a process: %s",
@@ -433,17 +466,17 @@ static int run_httpd(const cli_host_t *host, const char *file)
             break;
         }
         if (told == SIGUSR1) {
-            kill(child, SIGUSR1);
+            kill(child, host->server->reload_signal);
         } else if (told != SIGCHLD && (told > 0 || errno == EAGAIN)) {
             /* httpd loses what arrives while it reads its configuration
-             * again, so it is told until it ends. */
+             * again, so a server is told until it ends. */
             stopping = true;
             kill(child, SIGTERM);
         }
     }
     if (WIFSIGNALED(status)) {
-        return complain(EX_SOFTWARE, "httpd was ended by signal %d (%s)",
-                        WTERMSIG(status), strsignal(WTERMSIG(status)));
+        return complain(EX_SOFTWARE, "%s was ended by signal %d (%s)",
+                        host->server->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
     }
     return WEXITSTATUS(status);
 }
@@ -457,14 +490,14 @@ int cli_serve(cli_config_t *config, const cli_places_t *places)
 
     if ((rc = find_user(&host, &account)) != 0 ||
         (rc = check_document_root(config, account)) != 0 ||
-        (rc = find_httpd(places, &host)) != 0 ||
+        (rc = find_server(places, &host)) != 0 ||
         (rc = find_module(places, &host)) != 0 ||
         (rc = check_port(config)) != 0 ||
         (rc = make_runtime_dir(&host)) != 0) {
         return rc;
     }
-    choose_log(&host);
-    file = join(host.runtime_dir, CONFIG_NAME);
+    look_at_stderr(&host);
+    file = cli_join(host.runtime_dir, host.server->config);
     rc = write_config(config, &host, file);
     if (rc == 0) {
         fprintf(stderr, "ephpm: %s at http://%s:%u/ (Ctrl-C stops it)\n",
@@ -472,8 +505,8 @@ int cli_serve(cli_config_t *config, const cli_places_t *places)
                 config->listen_address[0] == '*' ? "localhost"
                                                  : config->listen_address,
                 config->listen_port);
-        rc = run_httpd(&host, file);
+        rc = run_server(&host, file);
     }
-    remove_runtime_dir(host.runtime_dir);
+    remove_runtime_dir(&host);
     return rc;
 }

@@ -4,12 +4,15 @@ if HAVE_TOML
 bin_PROGRAMS += cli/ephpm
 cli_ephpm_CPPFLAGS = $(AM_CPPFLAGS) -DHTTPD='"$(HTTPD)"' \
 	-DHTTPD_MODULES_DIR='"$(HTTPD_MODULES_DIR)"' \
-	-DHTTPDMODDIR='"$(httpdmoddir)"'
+	-DHTTPDMODDIR='"$(httpdmoddir)"' -DNGINX='"$(NGINX)"' \
+	-DNGINXMODDIR='"$(nginxmoddir)"' \
+	-DNGINX_MODULE_BUILT='"ngx_ephpm/objs/ngx_http_ephpm_module.so"'
 cli_ephpm_SOURCES = \
 	cli/cli_config.c \
 	cli/cli_config.h \
 	cli/cli_httpd.c \
 	cli/cli_main.c \
+	cli/cli_nginx.c \
 	cli/cli_serve.c \
 	cli/cli_serve.h \
 	cli/cli_toml.cc

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Command line, ephpm.toml, and what is written for httpd.  httpd itself is a
-# script here that shows its configuration.
+# Command line, ephpm.toml, and what is written for the servers.  These are
+# scripts here that show their configuration.
 
 use strict;
 use warnings;
@@ -11,15 +11,18 @@ use Test::More;
 
 my $tmp = scratch();
 mkdir "$tmp/modules";
-spew("$tmp/modules/mod_ephpm.so", '');
+spew("$tmp/modules/$_.so", '') for qw(mod_ephpm ngx_http_ephpm_module);
 mkdir "$tmp/public";
 spew("$tmp/httpd", "#!/bin/sh\ncat \"\$2\"\necho \"# \$2\"\n");
-chmod 0755, "$tmp/httpd";
+spew("$tmp/nginx", "#!/bin/sh\ncat \"\$4\"\necho \"# \$4\"\n");
+chmod 0755, "$tmp/httpd", "$tmp/nginx";
 my $port = free_port();
-my @serve = (
-    ephpm(), 'serve', '--module-dir', "$tmp/modules", '--httpd',
-    "$tmp/httpd",
+my @module = (ephpm(), 'serve', '--module-dir', "$tmp/modules");
+my %serve = (
+    apache => [ @module, '--httpd', "$tmp/httpd" ],
+    nginx  => [ @module, '--server', 'nginx', '--nginx', "$tmp/nginx" ],
 );
+my @serve = @{ $serve{apache} };
 
 # --- the command line
 
@@ -37,7 +40,10 @@ my @misuse = (
     [ 'another option'  => [qw(serve --fast)],      64, qr/option --fast/ ],
     [ 'no value'        => [qw(serve --listen)],    64, qr/after --listen/ ],
     [ 'an argument'     => [qw(serve here)],        64, qr/takes no here/ ],
-    [ 'nginx'           => [qw(serve --server nginx)], 69, qr/nginx/ ],
+    [ 'httpd with nginx' => [qw(serve --server nginx --httpd /bin/true)], 64,
+        qr/another server's program: --server is nginx/ ],
+    [ 'nginx with apache' => [qw(serve --nginx /bin/true)], 64,
+        qr/another server's program: --server is apache/ ],
     [ 'another server'  => [qw(serve --server iis)],   64, qr/not iis/ ],
     [ 'no such file'    => [qw(serve --config /no/such)], 66,
         qr{/no/such: cannot be read: No such file} ],
@@ -110,30 +116,64 @@ for my $case (@bad) {
     is $out, '', "$name: httpd was not started";
 }
 
-# --- what is written for httpd
+# --- what is written for the servers
 
 sub config_of {
-    my ($toml, @more) = @_;
+    my ($server, $toml, @more) = @_;
     spew("$tmp/ephpm.toml", $toml);
-    my ($code, $out, $err) = run(@serve, '--config', "$tmp/ephpm.toml", @more);
-    is $code, 0, 'starts' or diag $err;
+    my ($code, $out, $err) =
+        run(@{ $serve{$server} }, '--config', "$tmp/ephpm.toml", @more);
+    is $code, 0, "$server: starts" or diag $err;
     return $out;
 }
 
-my $conf = config_of("[server]\nlisten = '127.0.0.1:$port'\n"
-        . "document_root = 'public'\n");
-like $conf, qr/^DocumentRoot "\Q$tmp\E\/public"$/m, 'root beside the file';
-like $conf, qr/^Listen 127\.0\.0\.1:$port$/m,       'listen';
-like $conf, qr/^EphpmStore default 268435456 eviction=allkeys-lru$/m,
-    'store, by default';
-like $conf, qr/^DirectoryIndex "index\.php" "index\.html"$/m, 'index files';
-like $conf, qr{^FallbackResource "/index\.php"$}m, 'fallback';
+# What the two say for one and the same.
+my %says = (
+    apache => {
+        root     => sub { qr/^DocumentRoot "\Q$_[0]\E"$/m },
+        listen   => sub { qr/^Listen \Q$_[0]\E$/m },
+        everywhere => qr/^Listen $port$/m,
+        store    => sub { qr/^EphpmStore default $_[0] eviction=$_[1]$/m },
+        index    => qr/^DirectoryIndex "index\.php" "index\.html"$/m,
+        no_index => qr/^DirectoryIndex disabled$/m,
+        script   => qr{^FallbackResource "/index\.php"$}m,
+        other    => qr{^FallbackResource "/front end\.php"$}m,
+        none     => qr/^(?!.*^FallbackResource)/ms,
+        user     => qr/^User "(?:www-data|apache|httpd|http|nobody)"$/m,
+    },
+    nginx => {
+        root     => sub { qr/^ +root "\Q$_[0]\E";$/m },
+        listen   => sub { qr/^ +listen \Q$_[0]\E;$/m },
+        everywhere => qr/^ +listen $port;$/m,
+        store    => sub {
+            qr/^ +ephpm_kv_zone zone=default:$_[0] eviction=$_[1];$/m },
+        index    => qr/^ +index "index\.php" "index\.html";$/m,
+        no_index => qr/^ +try_files \$uri =404;$/m,
+        script   => qr{^ +try_files \$uri \$uri/ "/index\.php\$is_args\$args";$}m,
+        other    => qr{^ +try_files \$uri \$uri/ "/front end\.php\$is_args\$args";$}m,
+        none     => qr{^ +location \@fallback \{\n +return 404;\n}m,
+        user     => qr/^user "(?:www-data|apache|httpd|http|nobody)" "\S+";$/m,
+    },
+);
 
-my ($file) = $conf =~ /^# (\/.*\/httpd\.conf)$/m;
-ok wait_until(60, sub { !-e $file && !-e $file =~ s{/[^/]*$}{}r }),
-    'the run-time directory goes with httpd';
+for my $server (sort keys %says) {
+    my $says = $says{$server};
+    my $conf = config_of($server, "[server]\nlisten = '127.0.0.1:$port'\n"
+            . "document_root = 'public'\n");
+    like $conf, $says->{root}->("$tmp/public"),
+        "$server: root beside the file";
+    like $conf, $says->{listen}->("127.0.0.1:$port"), "$server: listen";
+    like $conf, $says->{store}->(268435456, 'allkeys-lru'),
+        "$server: store, by default";
+    like $conf, $says->{index}, "$server: index files";
+    like $conf, $says->{script}, "$server: fallback";
+    like $conf, $says->{user}, "$server: the user of the scripts" if $> == 0;
 
-$conf = config_of(<<"EOF2", '--listen', "[::1]:$port");
+    my ($file) = $conf =~ /^# (\/.*\/(?:httpd|nginx)\.conf)$/m;
+    ok wait_until(60, sub { !-e $file && !-e $file =~ s{/[^/]*$}{}r }),
+        "$server: the run-time directory goes with it";
+
+    $conf = config_of($server, <<"EOF2", '--listen', "[::1]:$port");
 [server]
 listen = "127.0.0.1:1"
 document_root = "public"
@@ -143,30 +183,64 @@ fallback = ["\$uri", "=404"]
 memory_limit = "8mb"
 eviction_policy = "noeviction"
 EOF2
-like $conf, qr/^Listen \[::1\]:$port$/m, 'the command line wins';
-like $conf, qr/^EphpmStore default 8388608 eviction=noeviction$/m, 'store';
-like $conf, qr/^DirectoryIndex disabled$/m, 'no "$uri/": no index';
-unlike $conf, qr/^FallbackResource/m, '=404: no fallback';
+    like $conf, $says->{listen}->("[::1]:$port"),
+        "$server: the command line wins";
+    like $conf, $says->{store}->(8388608, 'noeviction'), "$server: store";
+    like $conf, $says->{no_index}, qq{$server: no "\$uri/": no index};
+    like $conf, $says->{none}, "$server: =404: no fallback";
+
+    $conf = config_of($server, "[server]\ndocument_root = 'public'\n"
+            . "listen = ':$port'\nfallback = '/front end.php'\n");
+    like $conf, $says->{everywhere}, "$server: listen everywhere";
+    like $conf, $says->{other}, "$server: another fallback";
+}
 
 # --- values that try to be directives
 
-my $real_httpd = $ENV{HTTPD};
-for my $name ('with blank', 'with"quote', 'with\\', 'with\\"both', '$HOME',
-    'with#hash', "with'single", '<Location />', '%{ENV}', '[glob]*?') {
+my @names = ('with blank', 'with"quote', 'with\\', 'with\\"both', '$HOME',
+    'with#hash', "with'single", '<Location />', '%{ENV}', '[glob]*?',
+    '$document_root;', 'a;}', 'tab\\t');
+
+sub root_of {
+    my ($server, $name) = @_;
     my $folder = "$tmp/$name";
     system 'mkdir', '-p', $folder;
     (my $toml = $folder) =~ s/([\\"])/\\$1/g;
-    $conf = config_of("[server]\ndocument_root = \"$toml\"\n"
-            . "listen = '127.0.0.1:$port'\n");
-    # httpd's own reading of it, without the module.
+    return ($folder, config_of($server, "[server]\n"
+        . "document_root = \"$toml\"\nlisten = '127.0.0.1:$port'\n"));
+}
+
+# The servers' own reading of it, without the module.
+for my $name (@names) {
+    my ($folder, $conf) = root_of('apache', $name);
     $conf =~ s/^(?:LoadModule ephpm|Ephpm|(?:ServerRoot|DefaultRuntimeDir|PidFile) ).*\n//mg;
     spew("$tmp/check.conf",
         "ServerRoot \"$tmp\"\nDefaultRuntimeDir \"$tmp\"\n$conf");
-    my ($code, $out, $err) =
-        run($real_httpd, '-t', '-D', 'DUMP_RUN_CFG', '-f', "$tmp/check.conf");
+    my ($code, $out, $err) = run($ENV{HTTPD}, '-t', '-D', 'DUMP_RUN_CFG', '-f',
+        "$tmp/check.conf");
     is $code, 0, "$name: httpd takes it" or diag $err;
     like $out, qr/^Main DocumentRoot: "\Q$folder\E"$/m,
         "$name: httpd reads the very path";
+}
+SKIP: {
+    my ($nginx) = grep { -x } $ENV{NGINX} || (), '/usr/sbin/nginx';
+    skip 'nginx is not installed: apt-get install nginx', 2 * @names
+        unless $nginx;
+    for my $name (@names) {
+        my ($folder, $conf) = root_of('nginx', $name);
+        spew("$folder/name.txt", "this is $name");
+        chmod 0644, "$folder/name.txt";
+        $conf =~ s/^ *(?:load_module|ephpm\w*) .*\n//mg;
+        $conf =~ s/ephpm on;//;
+        $conf =~ s{"[^"]*/(client_body|proxy|fastcgi|uwsgi|scgi|nginx\.pid)"}
+            {"$tmp/$1"}g;
+        my $child = Cli::start("$tmp/log", $port, $nginx, '-p', $tmp, '-e',
+            'stderr', '-c', spew("$tmp/check.conf", $conf));
+        ok $child, "$name: nginx takes it" or diag slurp("$tmp/log");
+        is Cli::get($port, '/name.txt')->{content}, "this is $name",
+            "$name: nginx reads the very path";
+        Cli::stop($child, 'TERM') if $child;
+    }
 }
 
 my ($code, $out, $err) = run(@serve, '--document-root', "a\nLoadModule x y");
@@ -185,13 +259,17 @@ my @lacks = (
     [ 'no module', [ '--document-root', $tmp, '--module-dir', "$tmp/public" ],
         69, qr/has no mod_ephpm\.so/ ],
     [ 'no httpd', [ '--document-root', $tmp, '--httpd', "$tmp/none" ], 66,
-        qr/is no program/ ],
+        qr/--httpd: .* is no program/ ],
+    [ 'no module of nginx', [ '--document-root', $tmp, '--module-dir',
+        "$tmp/public" ], 69, qr/has no ngx_http_ephpm_module\.so/, 'nginx' ],
+    [ 'no nginx', [ '--document-root', $tmp, '--nginx', "$tmp/none" ], 66,
+        qr/--nginx: .* is no program/, 'nginx' ],
 );
 my $empty = scratch();
 chdir $empty or die $!;
 for my $case (@lacks) {
-    my ($name, $arguments, $want, $message) = @$case;
-    ($code, $out, $err) = run(@serve, @$arguments, );
+    my ($name, $arguments, $want, $message, $server) = @$case;
+    ($code, $out, $err) = run(@{ $serve{ $server // 'apache' } }, @$arguments);
     is $code, $want, "$name: exit code";
     like $err, $message, "$name: message";
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# `ephpm serve` for real: requests, signals, and what is left afterwards.
+# `ephpm serve` for real, with both servers: requests, signals, and what is
+# left afterwards.
 
 use strict;
 use warnings;
@@ -28,8 +29,20 @@ echo json_encode([
     'uri' => $_SERVER['REQUEST_URI'],
     'query' => $_GET,
     'sapi' => PHP_SAPI,
+    'body' => strlen((string) file_get_contents('php://input')),
 ]);
 EOF2
+
+spew("$tmp/public/other.php", '<?php echo "other ", $_SERVER["PATH_INFO"];');
+mkdir "$tmp/public/bare";
+
+# The servers, the modules that they need and what they log once they serve.
+my %module = (
+    apache => 'mod_ephpm/.libs/mod_ephpm.so',
+    nginx  => 'ngx_ephpm/objs/ngx_http_ephpm_module.so',
+);
+my %ready = (apache => qr/resuming normal operations/,
+    nginx => qr/start worker process/);
 
 sub check_server {
     my ($who, $port, $child) = @_;
@@ -42,18 +55,27 @@ sub check_server {
         "$who: what is no file goes to the fallback";
     like $answer->{content}, qr/"query":\{"a":"b"\}/, "$who: with its query";
     like $answer->{content}, qr/"visits":2,/, "$who: the store is shared";
+    is get($port, '/none.php')->{status}, 404,
+        "$who: a script that is not there does not";
+    is get($port, '/other.php/info')->{content}, 'other /info',
+        "$who: another script, with PATH_INFO";
     is get($port, '/style.css')->{headers}{'content-type'}, 'text/css',
         "$who: a file has its type";
     is get($port, '/sub/')->{content}, 'sub', "$who: a folder has its index";
     is get($port, '/sub')->{status}, 301, "$who: a folder gets its slash";
+    like get($port, '/bare/')->{content}, qr{"uri":"\\/bare\\/"},
+        "$who: one without an index goes to the fallback";
     is get($port, "/$_")->{status}, 403, "$who: /$_ stays hidden"
         for '.env', '.git/config';
     unlike get($port, '/.well-known/x')->{status}, qr/403/,
         "$who: /.well-known/ does not";
+    $answer = HTTP::Tiny->new(timeout => 60)->post(
+        "http://127.0.0.1:$port/api", { content => 'x' x 3_000_000 });
+    like $answer->{content}, qr/"body":3000000/, "$who: a large body";
 
     kill 'USR1', $child;
     ok wait_until(60, sub {
-        get($port, '/')->{content} =~ /"visits":(\d+)/ && $1 > 2;
+        get($port, '/')->{content} =~ /"visits":(\d+)/ && $1 > 4;
     }), "$who: a graceful restart keeps the store";
     return;
 }
@@ -67,99 +89,126 @@ $ENV{XDG_RUNTIME_DIR} = "$tmp/run";
 spew("$tmp/ephpm.toml", "[server]\ndocument_root = \"public\"\n"
         . "[kv]\nmemory_limit = \"8M\"\n");
 
-for my $signal ('TERM', 'INT') {
-    my $port = free_port();
-    my $child = start("$tmp/log", $port, ephpm(), 'serve', '--config',
-        "$tmp/ephpm.toml", '--listen', "127.0.0.1:$port");
-    ok $child, "$signal: it starts" or diag slurp("$tmp/log");
-    last unless $child;
-    is scalar(my @run = run_directories()), 1, "$signal: one run-time directory";
-    is((stat $run[0])[2] & 07777, 0700,
-        "$signal: for nobody else");
-    check_server($signal, $port, $child);
-    like slurp("$tmp/log"), qr/"GET \/api\/some\/page\?a=b HTTP\/1\.1" 200/,
-        "$signal: requests are logged to the terminal";
-    ok stop($child, $signal), "$signal: it ends";
-    ok wait_until(60, sub { !run_directories() }),
-        "$signal: the run-time directory is gone";
-    ok !IO::Socket::INET->new("127.0.0.1:$port"), "$signal: nobody listens";
-}
-
-{
-    my $port = free_port();
-    my $child = start("$tmp/log", $port, ephpm(), 'serve', '--config',
-        "$tmp/ephpm.toml", '--listen', "127.0.0.1:$port");
-    ok $child, 'KILL: it starts' or diag slurp("$tmp/log");
-    if ($child) {
-        ok stop($child, 'KILL'), 'KILL: it ends';
-        ok wait_until(60, sub { !IO::Socket::INET->new("127.0.0.1:$port") }),
-            'KILL: httpd ends with it';
+for my $server (sort keys %module) {
+    SKIP: {
+        skip "configured --without-$server", 1
+            unless -e "$build/$module{$server}";
+        pass "$server is there";
     }
-}
+    next unless -e "$build/$module{$server}";
+    my @serve = (ephpm(), 'serve', '--server', $server, '--config',
+        "$tmp/ephpm.toml");
 
-{
-    # What service managers may give for stderr; it cannot be opened by name.
-    socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC
-        or die "socketpair: $!";
-    my $port = free_port();
-    my $child = start($theirs, $port, ephpm(), 'serve', '--config',
-        "$tmp/ephpm.toml", '--listen', "127.0.0.1:$port");
-    close $theirs;
-    ok $child, 'stderr is a socket: it starts';
-    if ($child) {
-        is get($port, '/')->{status}, 200, 'stderr is a socket: it answers';
-        my $log = '';
-        $ours->blocking(0);
-        my $logged = sub {
-            my ($line) = @_;
-            return wait_until(60, sub {
-                sysread $ours, $log, 65536, length $log;
-                return $log =~ $line;
-            });
-        };
-        ok $logged->(qr/"GET \/ HTTP\/1\.1" 200/),
-            'stderr is a socket: requests are logged' or diag $log;
-        ok $logged->(qr/resuming normal operations/),
-            'stderr is a socket: errors are logged' or diag $log;
-        ok stop($child, 'TERM'), 'stderr is a socket: it ends';
+    for my $signal ('TERM', 'INT') {
+        my $who = "$server, $signal";
+        my $port = free_port();
+        my $child = start("$tmp/log", $port, @serve, '--listen',
+            "127.0.0.1:$port");
+        ok $child, "$who: it starts" or diag slurp("$tmp/log");
+        last unless $child;
+        is scalar(my @run = run_directories()), 1,
+            "$who: one run-time directory";
+        # nginx's workers, who are another user, have folders in it.
+        is sprintf('%o', (stat $run[0])[2] & 07777),
+            $server eq 'nginx' && $> == 0 ? '711' : '700',
+            "$who: for nobody else";
+        is sprintf('%o', (stat((glob "$run[0]/*.conf")[0]))[2] & 07777), '600',
+            "$who: nor its configuration";
+        check_server($who, $port, $child);
+        like slurp("$tmp/log"), qr/"GET \/api\/some\/page\?a=b HTTP\/1\.1" 200/,
+            "$who: requests are logged to the terminal";
+        ok stop($child, $signal), "$who: it ends";
+        ok wait_until(60, sub { !run_directories() }),
+            "$who: the run-time directory is gone";
+        ok !IO::Socket::INET->new("127.0.0.1:$port"), "$who: nobody listens";
     }
-}
 
-{
-    spew("$tmp/broken", "#!/bin/sh\nexit 3\n");
-    chmod 0755, "$tmp/broken";
-    my ($code) = run(ephpm(), 'serve', '--config', "$tmp/ephpm.toml",
-        '--listen', '127.0.0.1:' . free_port(), '--httpd', "$tmp/broken");
-    is $code, 3, q{httpd's exit code is ours};
-    spew("$tmp/broken", "#!/bin/sh\nkill -9 \$\$\n");
-    ($code, undef, my $err) = run(ephpm(), 'serve', '--config',
-        "$tmp/ephpm.toml", '--listen', '127.0.0.1:' . free_port(), '--httpd',
-        "$tmp/broken");
-    is $code, 70, 'httpd was killed: exit code';
-    like $err, qr/ended by signal 9/, 'httpd was killed: message';
-}
-
-SKIP: {
-    skip 'only root can become another user', 10 if $> != 0;
-    # Nobody may not be able to read the build directory.
-    my $copy = scratch();
-    for my $file ('cli/ephpm', 'mod_ephpm/.libs/mod_ephpm.so') {
-        copy("$build/$file", $copy) or die "$file: $!";
+    {
+        my $port = free_port();
+        my $child = start("$tmp/log", $port, @serve, '--listen',
+            "127.0.0.1:$port");
+        ok $child, "$server, KILL: it starts" or diag slurp("$tmp/log");
+        if ($child) {
+            ok stop($child, 'KILL'), "$server, KILL: it ends";
+            ok wait_until(60,
+                sub { !IO::Socket::INET->new("127.0.0.1:$port") }),
+                "$server, KILL: the server ends with it";
+        }
+        system 'rm', '-rf', run_directories();
     }
-    chmod 0755, "$copy/ephpm", "$copy/mod_ephpm.so";
-    mkdir "$copy/run";
-    chmod 0777, "$copy/run";
-    my $port = free_port();
-    my $child = start("$tmp/log", $port, 'setpriv', '--reuid=nobody',
-        '--regid=nogroup', '--clear-groups', 'env', '-u', 'XDG_RUNTIME_DIR',
-        "TMPDIR=$copy/run", "$copy/ephpm", 'serve', '--module-dir', $copy,
-        '--document-root', "$tmp/public", '--listen', "127.0.0.1:$port");
-    ok $child, 'nobody: it starts' or diag slurp("$tmp/log");
-    if ($child) {
-        check_server('nobody', $port, $child);
-        ok stop($child, 'TERM'), 'nobody: it ends';
-        ok wait_until(60, sub { my @left = glob "$copy/run/ephpm-*"; !@left }),
-            'nobody: the run-time directory is gone';
+
+    {
+        # What service managers may give for stderr; it cannot be opened by
+        # name.
+        my $who = "$server, stderr is a socket";
+        socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC
+            or die "socketpair: $!";
+        my $port = free_port();
+        my $child = start($theirs, $port, @serve, '--listen',
+            "127.0.0.1:$port");
+        close $theirs;
+        ok $child, "$who: it starts";
+        if ($child) {
+            is get($port, '/')->{status}, 200, "$who: it answers";
+            my $log = '';
+            $ours->blocking(0);
+            my $logged = sub {
+                my ($line) = @_;
+                return wait_until(60, sub {
+                    sysread $ours, $log, 65536, length $log;
+                    return $log =~ $line;
+                });
+            };
+            ok $logged->(qr/"GET \/ HTTP\/1\.1" 200/),
+                "$who: requests are logged" or diag $log;
+            ok $logged->($ready{$server}), "$who: errors are logged"
+                or diag $log;
+            ok stop($child, 'TERM'), "$who: it ends";
+        }
+    }
+
+    {
+        my $option = $server eq 'nginx' ? 'nginx' : 'httpd';
+        spew("$tmp/broken", "#!/bin/sh\nexit 3\n");
+        chmod 0755, "$tmp/broken";
+        my ($code) = run(@serve, '--listen', '127.0.0.1:' . free_port(),
+            "--$option", "$tmp/broken");
+        is $code, 3, "${option}'s exit code is ours";
+        spew("$tmp/broken", "#!/bin/sh\nkill -9 \$\$\n");
+        ($code, undef, my $err) = run(@serve, '--listen',
+            '127.0.0.1:' . free_port(), "--$option", "$tmp/broken");
+        is $code, 70, "$option was killed: exit code";
+        like $err, qr/^ephpm: $option was ended by signal 9/m,
+            "$option was killed: message";
+        is join(' ', run_directories()), '',
+            "$option: no run-time directory is left";
+    }
+
+    SKIP: {
+        skip 'only root can become another user', 10 if $> != 0;
+        # Nobody may not be able to read the build directory.
+        my $who = "$server, nobody";
+        my $copy = scratch();
+        for my $file ('cli/ephpm', $module{$server}) {
+            copy("$build/$file", $copy) or die "$file: $!";
+        }
+        chmod 0755, glob "$copy/*";
+        mkdir "$copy/run";
+        chmod 0777, "$copy/run";
+        my $port = free_port();
+        my $child = start("$tmp/log", $port, 'setpriv', '--reuid=nobody',
+            '--regid=nogroup', '--clear-groups', 'env', '-u',
+            'XDG_RUNTIME_DIR', "TMPDIR=$copy/run", "$copy/ephpm", 'serve',
+            '--server', $server, '--module-dir', $copy, '--document-root',
+            "$tmp/public", '--listen', "127.0.0.1:$port");
+        ok $child, "$who: it starts" or diag slurp("$tmp/log");
+        if ($child) {
+            check_server($who, $port, $child);
+            ok stop($child, 'TERM'), "$who: it ends";
+            ok wait_until(60,
+                sub { my @left = glob "$copy/run/ephpm-*"; !@left }),
+                "$who: the run-time directory is gone";
+        }
     }
 }
 
