@@ -24,14 +24,18 @@ EXTRA_DIST += \
 	bench/lib/BenchError.php \
 	bench/lib/Floor.php \
 	bench/lib/Fork.php \
+	bench/lib/Fpm.php \
 	bench/lib/FullStore.php \
 	bench/lib/Hits.php \
 	bench/lib/HttpAnswer.php \
 	bench/lib/HttpCase.php \
+	bench/lib/HttpPair.php \
+	bench/lib/HttpServer.php \
 	bench/lib/HttpSites.php \
 	bench/lib/Httpd.php \
 	bench/lib/Keys.php \
 	bench/lib/ManyKeys.php \
+	bench/lib/Nginx.php \
 	bench/lib/OneProcess.php \
 	bench/lib/Options.php \
 	bench/lib/Ours.php \
@@ -40,6 +44,7 @@ EXTRA_DIST += \
 	bench/lib/RedisServer.php \
 	bench/lib/Rounds.php \
 	bench/lib/Row.php \
+	bench/lib/Service.php \
 	bench/lib/Settings.php \
 	bench/lib/Slice.php \
 	bench/lib/Statistics.php \

@@ -22,12 +22,25 @@ my $version = `'$php' -n -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;'`;
 my $modules = $ENV{HTTPD_MODULES_DIR} // '';
 -e "$modules/libphp$version.so"
     or plan skip_all => 'not installed: apt-get install libapache2-mod-php';
-system("'$php' -n -r 'exit((int) !is_file(ini_get(\"extension_dir\")"
-    . " . \"/apcu.so\"));'") == 0
-    or plan skip_all => 'not installed: apt-get install php-apcu';
+for my $extension (qw(apcu redis)) {
+    system("'$php' -n -r 'exit((int) !is_file(ini_get(\"extension_dir\")"
+        . " . \"/$extension.so\"));'") == 0
+        or plan skip_all => "not installed: apt-get install php-$extension";
+}
+for my $program ("php-fpm$version", 'redis-server') {
+    grep { -x "$_/$program" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/bin'
+        or plan skip_all => 'not installed: apt-get install php-fpm redis-server';
+}
 
 my @pages = qw(apache-hello apache-page-1m apache-post-1m);
 my @symfony = qw(apache-symfony apache-symfony-20 apache-rss);
+# One number of connections of each, all three of one: a slice takes a second.
+my @fpm = qw(nginx-hello-2 nginx-hello-8 nginx-hello-32 nginx-page-1m-8
+    nginx-post-1m-2 event-hello-32);
+my @fpm_symfony = qw(nginx-symfony-32 nginx-symfony-redis-8);
+my $only = join ',', @pages, @symfony, 'nginx-hello',
+    (grep { !/^nginx-hello/ } @fpm), @fpm_symfony;
+my $module = grep { -e } glob "$build/ngx_ephpm/{,*/}ngx_http_ephpm_module.so";
 # Composer's packages are of use here, but others test that they are there.
 my $packages = grep { -e "$_/vendor/autoload.php" } "$top/demo",
     "$build/t/symfony/demo";
@@ -45,7 +58,8 @@ sub bench_of {
 
 sub bench { return bench_of($top, @_) }
 
-my ($status, $said) = bench('--quick', '--json', "$tmp/http.json");
+my ($status, $said) = bench('--quick', '--only', $only, '--json',
+    "$tmp/http.json");
 is $status, 0, 'a quick run' or diag $said;
 like $said, qr/^\d+ of \d+ bars are met/m, 'it says how many bars are met';
 like $said, qr/the server and wrk share \d+ processors/,
@@ -64,7 +78,9 @@ for my $row (@{ $rows // [] }) {
     push @wrong, "$name has " . join ', ', sort keys %$row
         if join(' ', sort keys %$row)
         ne 'case ours peer peer_value ratio unit';
-    push @wrong, "$name beside $row->{peer}" if $row->{peer} ne 'mod_php';
+    push @wrong, "$name beside $row->{peer}"
+        if $row->{peer} ne ($name =~ /^apache/ ? 'mod_php'
+            : $name =~ /redis/ ? 'php-fpm-redis' : 'php-fpm');
     push @wrong, "$name in $row->{unit}"
         if $row->{unit} ne ($name eq 'apache-rss' ? 'KiB' : 'req/s');
     for my $number (qw(ours peer_value ratio)) {
@@ -84,6 +100,19 @@ SKIP: {
         unless $packages;
     is join(' ', sort grep { $found{$_} } @symfony), join(' ', sort @symfony),
         'the pages with Symfony, and memory';
+}
+
+SKIP: {
+    skip 'configured --without-nginx', 1 unless $module;
+    is join(' ', sort grep { $found{$_} } @fpm), join(' ', sort @fpm),
+        'the pages beside php-fpm; the name without a number is all of them';
+}
+SKIP: {
+    skip 'configured --without-nginx', 1 unless $module;
+    skip 'Composer\'s packages are missing: php-adapter/tests/install', 1
+        unless $packages;
+    is join(' ', sort grep { $found{$_} } @fpm_symfony),
+        join(' ', sort @fpm_symfony), '... with Symfony';
 }
 
 # Other pages in the place of those that are expected.

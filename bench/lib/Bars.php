@@ -62,6 +62,22 @@ final class Bars
         'apache-post-1m' => ['mod_php' => 0.98],
         'apache-symfony' => ['mod_php' => 0.98],
         'apache-symfony-20' => ['mod_php' => 1.0],
+        'nginx-hello-2' => ['php-fpm' => 1.1],
+        'nginx-hello-8' => ['php-fpm' => 1.5],
+        'nginx-hello-32' => ['php-fpm' => 1.5],
+        'nginx-page-1m-2' => ['php-fpm' => 1.2],
+        'nginx-page-1m-8' => ['php-fpm' => 1.2],
+        'nginx-page-1m-32' => ['php-fpm' => 1.2],
+        'nginx-post-1m-2' => ['php-fpm' => 1.2],
+        'nginx-post-1m-8' => ['php-fpm' => 1.2],
+        'nginx-post-1m-32' => ['php-fpm' => 1.2],
+        'nginx-symfony-2' => ['php-fpm' => 1.05],
+        'nginx-symfony-8' => ['php-fpm' => 1.05],
+        'nginx-symfony-32' => ['php-fpm' => 1.05],
+        'nginx-symfony-redis-2' => ['php-fpm-redis' => 1.5],
+        'nginx-symfony-redis-8' => ['php-fpm-redis' => 1.5],
+        'nginx-symfony-redis-32' => ['php-fpm-redis' => 1.5],
+        'event-hello-8' => ['php-fpm' => 1.3],
     ];
 
     private const ABOVE = ['hit-ratio-scan' => ['lru' => 1.0]];

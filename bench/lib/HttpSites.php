@@ -12,14 +12,14 @@ namespace Ephpm\Bench;
  *      FOLDER/demo             the demo and its packages
  *      FOLDER/php-adapter      one of these packages is a link to it
  *      FOLDER/symfony          bench/symfony, on the demo's packages
- *      FOLDER/ours-1 ...       one for each server: configuration and log
+ *      FOLDER/ours-1 ...       one for each server: configuration, php.ini and log
  */
 final class HttpSites
 {
     /** Of PHP, as far as they are not built in. */
     private const EXTENSIONS = ['opcache', 'ctype', 'iconv', 'mbstring', 'posix', 'tokenizer'];
 
-    private readonly string $folder;
+    public readonly string $folder;
 
     private int $servers = 0;
 
@@ -43,7 +43,7 @@ final class HttpSites
             }
             self::must('cp', '-R', (string) self::packages(), "{$this->folder}/demo");
             self::must(PHP_BINARY, "{$this->folder}/demo/bin/console", 'cache:warmup');
-            foreach (['ephpm', 'apcu'] as $pool) {
+            foreach (['ephpm', 'apcu', 'redis'] as $pool) {
                 self::must(PHP_BINARY, "{$this->folder}/symfony/warm.php", $pool);
             }
         }
@@ -103,7 +103,7 @@ final class HttpSites
         return $file;
     }
 
-    public function phpIni(): string
+    private function phpIni(): string
     {
         // PHP keeps bodies of more than 16K in a temporary file.
         return <<<END
@@ -126,57 +126,16 @@ final class HttpSites
             END;
     }
 
-    public function configuration(
-        string $folder,
-        int $port,
-        string $module,
-        string $root,
-        int $children,
-    ): string {
-        $modules = (string) getenv('HTTPD_MODULES_DIR');
-        $loads = '';
-        foreach (['mpm_prefork', 'unixd', 'authz_core', 'dir', 'mime'] as $one) {
-            $loads .= "<IfModule !{$one}_module>\nLoadModule {$one}_module \"$modules/mod_$one.so\"\n</IfModule>\n";
-        }
-        $user = (string) getenv('EPHPM_SERVER_USER');
-        $as = '' === $user ? '' : "User $user\nGroup " . getenv('EPHPM_SERVER_GROUP') . "\n";
-
-        return <<<END
-            ServerRoot "$folder"
-            DefaultRuntimeDir "$folder"
-            PidFile "$folder/httpd.pid"
-            ErrorLog "$folder/error.log"
-            LogLevel notice
-            ServerName 127.0.0.1
-            Listen 127.0.0.1:$port
-            $loads
-            $module
-            PHPIniDir "$folder"
-            {$as}TypesConfig /dev/null
-            StartServers $children
-            MinSpareServers 1
-            MaxSpareServers $children
-            ServerLimit $children
-            MaxRequestWorkers $children
-            MaxConnectionsPerChild 0
-            KeepAlive On
-            KeepAliveTimeout 60
-            MaxKeepAliveRequests 0
-            <IfModule ephpm_module>
-                EphpmStore default 64M eviction=allkeys-lru
-                EphpmKv default
-            </IfModule>
-            <FilesMatch "\\.php$">
-                SetHandler application/x-httpd-php
-            </FilesMatch>
-            DocumentRoot "{$this->folder}/$root"
-            DirectoryIndex index.php
-            <Directory "{$this->folder}">
-                Require all granted
-                FallbackResource /index.php
-            </Directory>
-
-            END;
+    /** php.ini and the extensions, in the folder and its conf.d. */
+    public function writePhpIni(string $folder, string ...$extensions): void
+    {
+        mkdir("$folder/conf.d");
+        file_put_contents("$folder/conf.d/extensions.ini", implode('', array_map(
+            static fn(string $file): string
+                => (str_ends_with($file, 'opcache.so') ? 'zend_extension' : 'extension') . "=$file\n",
+            $extensions,
+        )));
+        file_put_contents("$folder/php.ini", $this->phpIni());
     }
 
     /** A temporary folder whose contents other users can be let read. */

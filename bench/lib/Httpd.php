@@ -5,97 +5,89 @@ declare(strict_types=1);
 namespace Ephpm\Bench;
 
 /**
- * A httpd of this run alone, with mod_ephpm or mod_php.  What it is told is
- * the same for both but for the line that loads the module.
+ * A httpd of this run alone.  What it is told is the same for ours and for
+ * the peer but for the lines that bring PHP.
  */
-final class Httpd
+final class Httpd extends HttpServer
 {
-    private const WAIT_S = 60.0;
-
-    public readonly int $port;
-
-    private readonly string $folder;
-
-    /** @var resource|null */
-    private $process;
+    private readonly Service $service;
 
     /**
-     * @param string       $name       ours or mod_php
-     * @param string       $module     the line that loads it
+     * @param string       $root       of the pages, in the folder of the sites
      * @param list<string> $extensions of PHP
-     * @param int          $children   that it has from the first to the last
+     * @param string       $processes  lines: the MPM and how many there are of it
+     * @param string       $php        lines: the modules and what makes .php files scripts
+     * @param Fpm|null     $fpm        that runs the scripts; it ends with this server
      */
     public function __construct(
-        public readonly string $name,
-        string $module,
+        string $name,
         HttpSites $sites,
         string $root,
         array $extensions,
-        int $children,
+        string $processes,
+        string $php,
+        private readonly ?Fpm $fpm = null,
     ) {
-        $this->folder = $sites->newFolder($name);
-        mkdir("{$this->folder}/conf.d");
-        file_put_contents("{$this->folder}/conf.d/extensions.ini", implode('', array_map(
-            static fn(string $file): string
-                => (str_ends_with($file, 'opcache.so') ? 'zend_extension' : 'extension') . "=$file\n",
-            $extensions,
-        )));
-        file_put_contents("{$this->folder}/php.ini", $sites->phpIni());
-        $this->port = self::freePort();
-        $conf = $sites->configuration($this->folder, $this->port, $module, $root, $children);
-        file_put_contents("{$this->folder}/httpd.conf", $conf);
-        $httpd = (string) getenv('HTTPD');
-        // httpd ends its whole process group when it ends.
-        $process = proc_open(
-            [
-                'setpriv', '--pdeathsig', 'TERM', '--', 'setsid',
-                $httpd, '-DFOREGROUND', '-f', "{$this->folder}/httpd.conf",
-            ],
-            [['file', '/dev/null', 'r'], ['file', "{$this->folder}/said", 'w'], ['file', "{$this->folder}/said", 'a']],
-            $pipes,
-            '/',
-            ['PHP_INI_SCAN_DIR' => "{$this->folder}/conf.d"] + getenv(),
-        );
-        if (false === $process) {
-            throw new BenchError("cannot start $httpd");
-        }
-        $this->process = $process;
-        $until = microtime(true) + self::WAIT_S;
-        while (!str_contains($this->log(), 'resuming normal operations')) {
-            if (!proc_get_status($process)['running'] || microtime(true) > $until) {
-                $this->stop();
-                throw new BenchError("$name: httpd does not start: " . file_get_contents("{$this->folder}/said")
-                    . $this->log());
-            }
-            usleep(20_000);
+        parent::__construct($name, $sites->newFolder($name));
+        $sites->writePhpIni($this->folder, ...$extensions);
+        file_put_contents("{$this->folder}/httpd.conf", $this->configuration($sites->folder, $root, $processes, $php));
+        try {
+            $this->service = new Service(
+                [(string) getenv('HTTPD'), '-DFOREGROUND', '-f', "{$this->folder}/httpd.conf"],
+                "{$this->folder}/said",
+                "{$this->folder}/conf.d",
+                fn(): bool => str_contains($this->file('error.log'), 'resuming normal operations'),
+            );
+        } catch (BenchError $failure) {
+            $fpm?->stop();
+            throw new BenchError("$name: {$failure->getMessage()}{$this->file('error.log')}");
         }
     }
 
     public function stop(): void
     {
-        if (null === $this->process) {
-            return;
-        }
-        proc_terminate($this->process, SIGTERM);
-        $until = microtime(true) + self::WAIT_S;
-        while (proc_get_status($this->process)['running']) {
-            if (microtime(true) > $until) {
-                proc_terminate($this->process, SIGKILL);
-            }
-            usleep(10_000);
-        }
-        proc_close($this->process);
-        $this->process = null;
+        $this->service->stop();
+        $this->fpm?->stop();
     }
 
-    /**
-     * What PHP or a child that died has left in the log fails the benchmark.
-     */
-    public function mustBeQuiet(): void
+    /** A line for a module of httpd's own. */
+    public static function load(string $module): string
     {
-        if (preg_match('/^.*(?:PHP [A-Z]|exit signal|\[critical\]).*$/m', $this->log(), $line)) {
-            throw new BenchError("{$this->name} has logged: {$line[0]}");
-        }
+        $folder = (string) getenv('HTTPD_MODULES_DIR');
+
+        return "<IfModule !{$module}_module>\nLoadModule {$module}_module \"$folder/mod_$module.so\"\n</IfModule>\n";
+    }
+
+    /** The handler of mod_php, and of ours. */
+    public static function handler(string $handler = 'application/x-httpd-php'): string
+    {
+        return "<FilesMatch \"\\.php$\">\nSetHandler \"$handler\"\n</FilesMatch>\n";
+    }
+
+    /** Children that have a connection each. */
+    public static function prefork(int $children): string
+    {
+        return self::load('mpm_prefork') . <<<END
+            StartServers $children
+            MinSpareServers 1
+            MaxSpareServers $children
+            ServerLimit $children
+            MaxRequestWorkers $children
+
+            END;
+    }
+
+    /** Children as the package configures them; each has 25 threads. */
+    public static function event(): string
+    {
+        return self::load('mpm_event') . <<<'END'
+            StartServers 2
+            MinSpareThreads 25
+            MaxSpareThreads 100
+            ThreadsPerChild 25
+            MaxRequestWorkers 100
+
+            END;
     }
 
     /**
@@ -105,7 +97,7 @@ final class Httpd
      */
     public function childsRssAnon(): float
     {
-        $parent = $this->process ? proc_get_status($this->process)['pid'] : 0;
+        $parent = $this->service->pid();
         preg_match_all('/\d+/', (string) @file_get_contents("/proc/$parent/task/$parent/children"), $found);
         $children = $found[0];
         $status = 1 === \count($children) ? (string) @file_get_contents("/proc/{$children[0]}/status") : '';
@@ -116,19 +108,47 @@ final class Httpd
         return (float) $match[1];
     }
 
-    private function log(): string
+    protected function log(): string
     {
-        return (string) @file_get_contents("{$this->folder}/error.log");
+        return $this->file('error.log') . $this->fpm?->log();
     }
 
-    private static function freePort(): int
+    private function configuration(string $sites, string $root, string $processes, string $php): string
     {
-        $socket = stream_socket_server('tcp://127.0.0.1:0');
-        $name = false === $socket ? false : stream_socket_get_name($socket, false);
-        if (false === $name) {
-            throw new BenchError('there is no free port');
-        }
+        $loads = implode('', array_map(self::load(...), ['unixd', 'authz_core', 'dir', 'mime']));
+        $user = (string) getenv('EPHPM_SERVER_USER');
+        $as = '' === $user ? '' : "User $user\nGroup " . getenv('EPHPM_SERVER_GROUP') . "\n";
 
-        return (int) substr($name, (int) strrpos($name, ':') + 1);
+        return <<<END
+            ServerRoot "{$this->folder}"
+            DefaultRuntimeDir "{$this->folder}"
+            PidFile "{$this->folder}/httpd.pid"
+            ErrorLog "{$this->folder}/error.log"
+            LogLevel notice
+            ServerName 127.0.0.1
+            Listen 127.0.0.1:{$this->port}
+            {$processes}$loads
+            $php
+            {$as}TypesConfig /dev/null
+            MaxConnectionsPerChild 0
+            KeepAlive On
+            KeepAliveTimeout 60
+            MaxKeepAliveRequests 0
+            <IfModule ephpm_module>
+                PHPIniDir "{$this->folder}"
+                EphpmStore default 64M eviction=allkeys-lru
+                EphpmKv default
+            </IfModule>
+            <IfModule php_module>
+                PHPIniDir "{$this->folder}"
+            </IfModule>
+            DocumentRoot "$sites/$root"
+            DirectoryIndex index.php
+            <Directory "$sites">
+                Require all granted
+                FallbackResource /index.php
+            </Directory>
+
+            END;
     }
 }

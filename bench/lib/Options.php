@@ -26,8 +26,9 @@ final class Options
      * @param string       $name      of the benchmark, as in ./dev bench NAME
      * @param list<string> $cases     all there are
      * @param list<string> $arguments
+     * @param array<string, list<string>> $groups names that stand for several cases
      */
-    public static function parsed(string $name, array $cases, array $arguments): self
+    public static function parsed(string $name, array $cases, array $arguments, array $groups = []): self
     {
         $usage = "usage: ./dev bench $name [--json FILE] [--quick] [--rounds N] [--only CASE,...]";
         $refuse = static function (string $sentence) use ($name): never {
@@ -60,10 +61,14 @@ final class Options
                 }
                 $rounds = (int) $value;
             } else {
-                $only = explode(',', $value);
+                $only = [];
+                foreach (explode(',', $value) as $case) {
+                    array_push($only, ...$groups[$case] ?? [$case]);
+                }
                 $unknown = array_diff($only, $cases);
                 if ([] !== $unknown) {
-                    $refuse('there is no case ' . implode(', ', $unknown) . '; there are: ' . implode(', ', $cases));
+                    $refuse('there is no case ' . implode(', ', $unknown) . '; there are: '
+                        . implode(', ', [...array_diff($cases, ...array_values($groups)), ...array_keys($groups)]));
                 }
             }
         }

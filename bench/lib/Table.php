@@ -9,7 +9,7 @@ namespace Ephpm\Bench;
  */
 final class Table
 {
-    private const FORMAT = "%-17s %10s  %-12s %10s %-8s %8s  %-16s %-16s %-16s %s\n";
+    private const FORMAT = "%-22s %10s  %-13s %10s %-8s %8s  %-16s %-16s %-16s %s\n";
 
     /**
      * @param list<Row> $rows

@@ -12,8 +12,6 @@ namespace Ephpm\Bench;
  */
 final class Wrk
 {
-    public const CONNECTIONS = 2;
-
     /** What a moment changes in a page that tells of it. */
     private const TOLERANCE = 0.01;
 
@@ -25,11 +23,11 @@ final class Wrk
     /**
      * @return float requests a second
      */
-    public function slice(Httpd $server, int $seconds = 1): float
+    public function slice(HttpServer $server, int $seconds = 1): float
     {
         $sizes = $this->looked($server);
         $command = [
-            (string) RedisServer::program('wrk'), '-t1', '-c' . self::CONNECTIONS, "-d{$seconds}s", '--timeout', '60s',
+            (string) RedisServer::program('wrk'), '-t1', '-c' . $this->case->connections, "-d{$seconds}s", '--timeout', '60s',
             '-s', __DIR__ . '/http.lua', "http://127.0.0.1:{$server->port}{$this->case->path}", '--',
         ];
         if (null !== $this->postFile) {
@@ -57,7 +55,7 @@ final class Wrk
     /**
      * @return list<int> how many bytes pages had that were looked at
      */
-    private function looked(Httpd $server): array
+    private function looked(HttpServer $server): array
     {
         $connection = HttpAnswer::connection($server->port);
         $sizes = [];
@@ -76,11 +74,11 @@ final class Wrk
     /**
      * @param non-empty-list<int> $sizes
      */
-    private function mustBeWhole(Httpd $server, int $requests, int $bytes, array $sizes): void
+    private function mustBeWhole(HttpServer $server, int $requests, int $bytes, array $sizes): void
     {
         // The end of the slice cuts one answer of each connection.
         $least = $requests * min($sizes) * (1 - self::TOLERANCE);
-        $most = ($requests + self::CONNECTIONS) * max($sizes) * (1 + self::TOLERANCE);
+        $most = ($requests + $this->case->connections) * max($sizes) * (1 + self::TOLERANCE);
         if ($requests < 1 || $bytes < $least || $bytes > $most) {
             throw new BenchError(\sprintf(
                 '%s, %s: %d answers have %d bytes, not %.0f to %.0f',

@@ -2,13 +2,11 @@
 
 declare(strict_types=1);
 
-// bench/http measures mod_ephpm beside mod_php.
+// bench/http measures mod_ephpm beside mod_php, and ngx_ephpm beside php-fpm.
 //
-//      http.php -- httpd with mod_ephpm  \  for each case two new ones, which
-//        |      -- httpd with mod_php    /  wait while the other is measured
+//      http.php -- ours       \  for each case two new servers, which wait
+//        |      -- the peer   /  while the other is measured
 //        `-- wrk, a second at a time
-//
-// A server has as many children as wrk has connections.
 
 namespace Ephpm\Bench;
 
@@ -16,52 +14,30 @@ require __DIR__ . '/load.php';
 
 const RSS = 'apache-rss';
 
-/**
- * @return array{ours: string, mod_php: string} the lines that load the modules
- */
-function modules(): array
-{
-    $ours = getenv('EPHPM_BUILDDIR') . '/mod_ephpm/.libs/mod_ephpm.so';
-    if (!is_file($ours)) {
-        throw new BenchError("there is no $ours: build it with ./dev build");
-    }
-    $version = PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
-    $peer = getenv('HTTPD_MODULES_DIR') . "/libphp$version.so";
-    if (!is_file($peer)) {
-        throw new BenchError("there is no $peer: apt-get install libapache2-mod-php$version");
-    }
-
-    return ['ours' => "LoadModule ephpm_module \"$ours\"", 'mod_php' => "LoadModule php_module \"$peer\""];
-}
+/** Of cases with one number of connections, and of those with three. */
+const ROUNDS = 21;
+const ROUNDS_OF_THREE = 11;
 
 /**
  * Both servers, for as long as $measure runs.
  *
  * @template T
  *
- * @param list<string>                                   $peers   extensions that mod_php has beside those of both
- * @param \Closure(array<string, Httpd>): array<string, T> $measure
+ * @param \Closure(array<string, HttpServer>): array<string, T> $measure
  *
  * @return array<string, T>
  */
-function beside(HttpSites $sites, string $root, array $peers, int $children, \Closure $measure): array
+function beside(HttpSites $sites, HttpCase $case, \Closure $measure): array
 {
+    $redis = $case->redis() ? new RedisServer(open: true) : null;
     $servers = [];
     try {
-        foreach (modules() as $name => $module) {
-            $servers[$name] = new Httpd(
-                $name,
-                $module,
-                $sites,
-                $root,
-                HttpSites::extensions(...('ours' === $name ? [] : $peers)),
-                $children,
-            );
-        }
+        $servers = HttpPair::started($case, $sites, (string) $redis?->socket);
         $figures = $measure($servers);
-        array_map(static fn(Httpd $server) => $server->mustBeQuiet(), $servers);
+        array_map(static fn(HttpServer $server) => $server->mustBeQuiet(), $servers);
     } finally {
-        array_map(static fn(Httpd $server) => $server->stop(), $servers);
+        array_map(static fn(HttpServer $server) => $server->stop(), $servers);
+        $redis?->stop();
     }
 
     return $figures;
@@ -71,46 +47,37 @@ function beside(HttpSites $sites, string $root, array $peers, int $children, \Cl
 function perSecond(HttpSites $sites, string $name, HttpCase $case, int $rounds): Row
 {
     $wrk = new Wrk($case, null === $case->post ? null : $sites->file($case->post));
-    $figures = beside(
-        $sites,
-        $case->root,
-        [
-            ...($case->store ? [getenv('EPHPM_BUILDDIR') . '/php-embed/.libs/ephpm.so'] : []),
-            ...($case->apcu ? ['apcu'] : []),
-        ],
-        Wrk::CONNECTIONS,
-        static function (array $servers) use ($wrk, $rounds): array {
-            $figures = [];
-            foreach ($servers as $of => $server) {
-                $wrk->slice($server);
-                $figures[$of] = [];
+    $figures = beside($sites, $case, static function (array $servers) use ($wrk, $rounds): array {
+        $figures = [];
+        foreach ($servers as $of => $server) {
+            $wrk->slice($server);
+            $figures[$of] = [];
+        }
+        $order = array_keys($servers);
+        for ($round = 0; $round < $rounds; ++$round) {
+            shuffle($order);
+            foreach ($order as $of) {
+                $figures[$of][] = $wrk->slice($servers[$of]);
             }
-            $order = array_keys($servers);
-            for ($round = 0; $round < $rounds; ++$round) {
-                shuffle($order);
-                foreach ($order as $of) {
-                    $figures[$of][] = $wrk->slice($servers[$of]);
-                }
-            }
+        }
 
-            return $figures;
-        },
-    );
+        return $figures;
+    });
 
-    return Row::ofRounds($name, $figures['ours'], 'mod_php', $figures['mod_php'], 'req/s');
+    return Row::ofRounds($name, $figures['ours'], $case->peer, $figures[$case->peer], 'req/s');
 }
 
 /**
  * The memory of a child that has answered with each page in turn.
  *
- * @param list<HttpCase> $cases
+ * @param non-empty-list<HttpCase> $cases
  */
 function rss(HttpSites $sites, array $cases, int $requests, int $rounds): Row
 {
     $figures = ['ours' => [], 'mod_php' => []];
     for ($round = 0; $round < $rounds; ++$round) {
-        $one = beside($sites, '', ['apcu'], 1, static fn(array $servers): array => array_map(
-            static function (Httpd $server) use ($cases, $requests): float {
+        $one = beside($sites, $cases[0], static fn(array $servers): array => array_map(
+            static function (HttpServer $server) use ($cases, $requests): float {
                 $connection = HttpAnswer::connection($server->port);
                 for ($i = 0; $i < $requests; ++$i) {
                     $case = $cases[$i % \count($cases)];
@@ -120,7 +87,7 @@ function rss(HttpSites $sites, array $cases, int $requests, int $rounds): Row
                 }
                 fclose($connection);
 
-                return $server->childsRssAnon();
+                return $server instanceof Httpd ? $server->childsRssAnon() : throw new \LogicException();
             },
             $servers,
         ));
@@ -142,21 +109,30 @@ function possible(array $cases): array
     $all = HttpCase::all();
     $possible = [];
     foreach ($cases as $case) {
-        $missing = match (true) {
-            (RSS === $case || $all[$case]->symfony) && null === HttpSites::packages()
-                => 'the packages of the demo are missing (composer install in demo/, as ./dev bench does)',
-            (RSS === $case || $all[$case]->apcu) && [] === preg_grep('/apcu/', HttpSites::extensions('apcu'))
-                => 'APCu is not installed (apt-get install php-apcu)',
-            default => null,
-        };
-        if (null === $missing) {
+        $missing = array_filter(array_map(HttpPair::missing(...), RSS === $case ? ofRss() : [$all[$case]]));
+        if ([] === $missing) {
             $possible[] = $case;
         } else {
-            fwrite(STDERR, "bench/http: $case: $missing\n");
+            fwrite(STDERR, "bench/http: $case: " . reset($missing) . "\n");
         }
     }
 
     return $possible;
+}
+
+/**
+ * The pages that a child's memory is looked at after.
+ *
+ * @return non-empty-list<HttpCase>
+ */
+function ofRss(): array
+{
+    $cases = array_values(array_filter(
+        HttpCase::all(),
+        static fn(HttpCase $one): bool => HttpCase::PREFORK === $one->host && 'demo/public' !== $one->root,
+    ));
+
+    return [] === $cases ? throw new \LogicException() : $cases;
 }
 
 /**
@@ -167,22 +143,27 @@ function possible(array $cases): array
 function measured(HttpSites $sites, array $cases, Options $options): array
 {
     $all = HttpCase::all();
-    $rounds = $options->rounds ?? ($options->quick ? 2 : 21);
     $rows = [];
     foreach ($cases as $case) {
         fwrite(STDERR, "bench/http: $case\n");
-        $rows[] = RSS === $case
-            ? rss($sites, array_values(array_map(
-                static fn(HttpCase $one): HttpCase => $one->fromAbove(),
-                array_filter($all, static fn(HttpCase $one): bool => !$one->store),
-            )), $options->quick ? 40 : 2000, $options->quick ? 1 : 3)
-            : perSecond($sites, $case, $all[$case], $rounds);
+        if (RSS === $case) {
+            $above = array_map(static fn(HttpCase $one): HttpCase => $one->fromAbove(), ofRss());
+            $rows[] = rss($sites, $above, $options->quick ? 40 : 2000, $options->quick ? 1 : 3);
+            continue;
+        }
+        $usual = HttpCase::PREFORK === $all[$case]->host ? ROUNDS : ROUNDS_OF_THREE;
+        $rows[] = perSecond($sites, $case, $all[$case], $options->rounds ?? ($options->quick ? 2 : $usual));
     }
 
     return $rows;
 }
 
-$options = Options::parsed('http', [...array_keys(HttpCase::all()), RSS], \array_slice($argv, 1));
+$options = Options::parsed(
+    'http',
+    [...array_keys(HttpCase::all()), RSS],
+    \array_slice($argv, 1),
+    HttpCase::groups(),
+);
 try {
     if (null !== $options->json && false === @file_put_contents($options->json, '')) {
         throw new BenchError("cannot write {$options->json}");
@@ -203,10 +184,10 @@ try {
     $rows = measured($sites, $cases, $options);
     echo Table::text($rows);
     printf(
-        "%d connections that are kept; the server and wrk share %s processors."
-            . "  PHP %s with opcache, without its JIT.\n",
-        Wrk::CONNECTIONS,
+        "2 connections that are kept, or as many as the case's name ends with; the servers and wrk share %s processors."
+            . "  %d runners, as many children of php-fpm.  PHP %s with opcache, without its JIT.\n",
         trim((string) shell_exec('getconf _NPROCESSORS_ONLN')),
+        HttpPair::processes(),
         PHP_VERSION,
     );
     if (null !== $options->json) {

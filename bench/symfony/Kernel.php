@@ -16,7 +16,7 @@ use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 
 /**
  * An application with one page.  The environment says where the page's pool
- * is: `ephpm` or `apcu`.
+ * is: `ephpm`, `apcu`, or `redis` at BENCH_REDIS.
  */
 final class Kernel extends BaseKernel
 {
@@ -41,9 +41,11 @@ final class Kernel extends BaseKernel
             'http_method_override' => false,
             'handle_all_throwables' => true,
             'php_errors' => ['log' => true],
-            'cache' => ['pools' => ['bench.pool' => [
-                'adapter' => 'ephpm' === $this->environment ? EphpmKvAdapter::class : 'cache.adapter.apcu',
-            ]]],
+            'cache' => ['pools' => ['bench.pool' => match ($this->environment) {
+                'ephpm' => ['adapter' => EphpmKvAdapter::class],
+                'redis' => ['adapter' => 'cache.adapter.redis', 'provider' => '%env(BENCH_REDIS)%'],
+                default => ['adapter' => 'cache.adapter.apcu'],
+            }]],
         ]);
         $container->services()->set(Page::class)->public()->args([service('bench.pool')])
             ->tag('controller.service_arguments');
