@@ -1,19 +1,27 @@
 /* ephpm_pool.h - runners and their spawner: the processes.
  *
  *     the server's parent
- *       `-- spawner       starts PHP, forks, replaces; no listeners
- *             |-- runner  one script at a time
- *             `-- runner
+ *       `-- spawner             holds the place; no listeners
+ *             `-- brood         starts PHP, forks, replaces
+ *                   |-- runner  one script at a time
+ *                   `-- runner
  *
  * The host forks a process, drops its privileges there and calls
- * ephpm_spawner_run(), which does not return.  Runners are forked from it:
- * PHP has been started once, and opcache's memory is one for all of them.
+ * ephpm_spawner_run(), which does not return.  It forks the process that
+ * starts PHP, and runners are forked from that one: PHP has been started
+ * once, and opcache's memory is one for all of them.
  *
  * The spawner leaves when its supervisor and all submitters of its cycle are
  * gone, or when it is told to (SIGTERM: at once, runners end after their
  * script, at the latest after `stop_ms`; SIGQUIT: once no submitter is left).
- * Runners outlive a dead spawner, and serve until a new one attaches or no
+ * Runners outlive a dead spawner, and serve until a new one's are there or no
  * submitter lives.
+ *
+ * What a script gets is the response's END; what the server gets besides:
+ *
+ *      HEAD 500 without a header, and a LOG line: the job could not be run
+ *          (a broken snapshot, a body's file that is gone)
+ *      READ_CRASHED, READ_KILLED: see ephpm_jobs.h
  */
 
 #ifndef EPHPM_POOL_H
@@ -45,27 +53,34 @@ typedef struct ephpm_pool {
     int module_count;
     const ephpm_pool_store_t *stores;
     unsigned store_count;
-    const char *process_title;          /* "nginx: ephpm runner", ... */
+    const char *process_title;          /* "nginx: ephpm runner"; "runner" in
+                                         * it becomes "spawner" for those */
     bool php_answers;                   /* to a script that is not there or
                                          * may not be read: PHP's own errors
                                          * (httpd has looked before); else
                                          * 404 and 403 as php-fpm's */
     const char *temp_path;              /* swept by the spawner; NULL: none */
-    const char *slowlog;                /* file; NULL: none */
+    /* The two time-outs are for responses, as with php-fpm: what a script
+     * does after fastcgi_finish_request() may take its time. */
+    const char *slowlog;                /* file; NULL: none.  Written by the
+                                         * runners' user, 0600 */
     unsigned slowlog_ms;                /* 0: none */
     unsigned terminate_ms;              /* request_terminate_timeout; 0 */
     unsigned max_requests;              /* of a runner; 0: no end */
-    unsigned stop_ms;                   /* how long scripts may run on */
+    unsigned stop_ms;                   /* how long scripts may run on when
+                                         * the spawner leaves */
     pid_t supervisor;                   /* getppid() of the spawner while its
                                          * supervisor lives; 0: none */
     /** The settings with that number, in a runner; NULL: by value only.
-     * @return NULL: no such number */
+     * Those by value come after them, and .user.ini's last.
+     * @return NULL: no such number, and the job is refused */
     const ephpm_ini_t *(*settings)(uint32_t number, size_t *count);
-    /** Log a line outside of requests, in spawner and runners.
+    /** Log a line outside of requests, in spawner and runners; at times in
+     * another thread.
      * @param priority  syslog's */
     void (*log)(int priority, const char *message);
-    /** In the spawner, and in each runner, after the fork: close what is the
-     * server's.  NULL: nothing. */
+    /** In the spawner, and again in each runner, after the fork: close what
+     * is the server's.  NULL: nothing. */
     void (*after_fork)(void);
     /** Called once PHP has started, in the spawner: INI checks.  NULL. */
     void (*started)(void);
@@ -82,8 +97,7 @@ typedef struct ephpm_pool {
  */
 _Noreturn void ephpm_spawner_run(const ephpm_pool_t *pool);
 
-/** Of the runner that calls it: what a request's note, variable and name of
- * store are; for the functions of a host's own extension.  NULL outside of
+/** Of the runner that calls it: the request, for the functions of a host's own extension.  NULL outside of
  * requests and outside of runners. */
 const ephpm_snapshot_t *ephpm_runner_snapshot(void);
 

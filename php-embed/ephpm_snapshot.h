@@ -43,7 +43,8 @@ typedef enum ephpm_item {
     EPHPM_ITEM_PROTOCOL,        /* 1001: HTTP/1.1 */
     EPHPM_ITEM_STATUS,
     EPHPM_ITEM_TIME_US,         /* when the request arrived, since 1970 */
-    EPHPM_ITEM_STORE,           /* index in the pool's list + 1; 0: none */
+    EPHPM_ITEM_STORE,           /* index in the pool's list + 1; 0: none of
+                                 * its own, a name finds one; -1: off */
     EPHPM_ITEM_SETTINGS,        /* the host's number for its settings */
     EPHPM_ITEM_FLAGS,           /* ephpm_snapshot_flag_t */
     EPHPM_ITEM_BODY_OFFSET,     /* in BODY_FILE */

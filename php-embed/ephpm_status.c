@@ -389,6 +389,14 @@ unsigned ephpm_status_busy(const ephpm_status_workers_t *workers)
            + workers->closing + workers->finishing;
 }
 
+bool ephpm_status_has_workers(const ephpm_status_t *status)
+{
+    const ephpm_status_workers_t *workers = &status->workers;
+
+    return status->runners == NULL || workers->limit > 0 || workers->idle > 0
+           || workers->starting > 0 || ephpm_status_busy(workers) > 0;
+}
+
 void ephpm_status_write(const ephpm_status_t *status,
                         const ephpm_status_query_t *query,
                         ephpm_status_write_fn write, void *to)

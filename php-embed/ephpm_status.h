@@ -85,7 +85,7 @@ typedef struct ephpm_status_opcache {
     uint64_t jit_free_bytes;
 } ephpm_status_opcache_t;
 
-/** The processes that serve requests. */
+/** The processes that serve requests.  All 0 beside runners: not told of. */
 typedef struct ephpm_status_workers {
     unsigned limit;             /* at most so many at a time; 0: not known */
     unsigned idle;
@@ -97,6 +97,25 @@ typedef struct ephpm_status_workers {
     unsigned closing;           /* logging, closing the connection */
     unsigned finishing;         /* a last request, before they end */
 } ephpm_status_workers_t;
+
+/** The processes that run scripts beside the server's. */
+typedef struct ephpm_status_runners {
+    unsigned limit;             /* so many there are to be */
+    unsigned alive;
+    unsigned busy;
+    unsigned queued;            /* requests that wait for one */
+    unsigned queue_limit;
+    bool failed;                /* PHP does not start */
+    /* Since the configuration was read: */
+    uint64_t requests;
+    uint64_t crashes;           /* runners that died */
+    uint64_t timeouts;          /* were ended: a script ran for too long */
+    uint64_t recycled;          /* left after their number of requests */
+    uint64_t slow;              /* traces in the slow log */
+    uint64_t refused;           /* requests: the queue was full */
+    uint64_t expired;           /* waited for too long */
+    uint64_t queue_us;          /* requests have waited, together */
+} ephpm_status_runners_t;
 
 /** All that is told.  Strings are the host's and not NULL, but where that is
  * said. */
@@ -112,9 +131,12 @@ typedef struct ephpm_status {
     ephpm_status_php_t php;
     ephpm_status_opcache_t opcache;
     ephpm_status_workers_t workers;
+    const ephpm_status_runners_t *runners;      /* NULL: PHP runs in line */
     /** Pass the PHP extensions that are loaded; `version` may be NULL. */
-    void (*each_extension)(void (*pass)(void *to, const char *name,
+    void (*each_extension)(const struct ephpm_status *status,
+                           void (*pass)(void *to, const char *name,
                                         const char *version), void *to);
+    const void *extensions;     /* what it goes by, if it needs anything */
 } ephpm_status_t;
 
 /** Takes some text. */

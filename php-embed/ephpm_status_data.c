@@ -103,6 +103,37 @@ static const figure_t opcache_figures[] = {
 };
 #define OPCACHE_FIGURES (sizeof(opcache_figures) / sizeof(opcache_figures[0]))
 
+#define RUNNERS(field) false, offsetof(ephpm_status_runners_t, field)
+#define RUNNERS_32(field) true, offsetof(ephpm_status_runners_t, field)
+
+static const figure_t runner_figures[] = {
+    { "limit", "runners_max", GAUGE, RUNNERS_32(limit),
+      "Processes that there are to be for scripts." },
+    { "alive", "runners_alive", GAUGE, RUNNERS_32(alive),
+      "Processes for scripts." },
+    { "busy", "runners_busy", GAUGE, RUNNERS_32(busy),
+      "Processes that run a script." },
+    { "queued", "runners_queued", GAUGE, RUNNERS_32(queued),
+      "Requests that wait for a process." },
+    { "queue_limit", "runners_queue_max", GAUGE, RUNNERS_32(queue_limit),
+      "Requests that may wait at a time." },
+    { "requests", "runner_requests_total", COUNTER, RUNNERS(requests),
+      "Requests that were run to their end." },
+    { "crashes", "runner_crashes_total", COUNTER, RUNNERS(crashes),
+      "Processes for scripts that died." },
+    { "timeouts", "runner_timeouts_total", COUNTER, RUNNERS(timeouts),
+      "Processes ended because their script ran for too long." },
+    { "recycled", "runner_recycled_total", COUNTER, RUNNERS(recycled),
+      "Processes that left after their number of requests." },
+    { "slow", "runner_slow_total", COUNTER, RUNNERS(slow),
+      "Backtraces written to the slow log." },
+    { "refused", "runner_queue_refused_total", COUNTER, RUNNERS(refused),
+      "Requests refused because the queue was full." },
+    { "expired", "runner_queue_expired_total", COUNTER, RUNNERS(expired),
+      "Requests that waited for a process for too long." },
+};
+#define RUNNER_FIGURES (sizeof(runner_figures) / sizeof(runner_figures[0]))
+
 static uint64_t value_of(const figure_t *figure, const void *facts)
 {
     const char *at = (const char *)facts + figure->offset;
@@ -253,7 +284,7 @@ static void json_php(ephpm_text_t *text, const ephpm_status_t *status)
     ephpm_text_raw(text, ", ");
     pair(text, "max_execution_time", status->php.max_execution_time);
     ephpm_text_raw(text, ",\n    \"extensions\": {");
-    status->each_extension(json_extension, &list);
+    status->each_extension(status, json_extension, &list);
     ephpm_text_raw(text, "}},\n");
 }
 
@@ -293,6 +324,49 @@ static void json_opcache(ephpm_text_t *text,
     ephpm_text_raw(text, "},\n");
 }
 
+static unsigned idle_runners(const ephpm_status_runners_t *runners)
+{
+    return runners->alive > runners->busy ? runners->alive - runners->busy
+                                          : 0;
+}
+
+/* Microseconds in seconds. */
+static void seconds(ephpm_text_t *text, uint64_t us)
+{
+    ephpm_text_format(text, "%" PRIu64 ".%06u", us / 1000000,
+                      (unsigned)(us % 1000000));
+}
+
+static void json_runners(ephpm_text_t *text,
+                         const ephpm_status_runners_t *runners)
+{
+    ephpm_text_raw(text, "  \"runners\": {");
+    truth(text, "failed", runners->failed);
+    ephpm_text_raw(text, ", ");
+    number(text, "idle", idle_runners(runners));
+    ephpm_text_raw(text, ", \"queue_wait_seconds\": ");
+    seconds(text, runners->queue_us);
+    for (size_t i = 0; i < RUNNER_FIGURES; i++) {
+        ephpm_text_raw(text, i % 4 == 0 ? ",\n    " : ", ");
+        number(text, runner_figures[i].key,
+               value_of(&runner_figures[i], runners));
+    }
+    ephpm_text_raw(text, "}");
+}
+
+static void json_workers(ephpm_text_t *text, const ephpm_status_t *status)
+{
+    ephpm_text_raw(text, "  \"workers\": {");
+    number(text, "limit", status->workers.limit);
+    ephpm_text_raw(text, ", ");
+    number(text, "busy", ephpm_status_busy(&status->workers));
+    for (size_t i = 0; i < WORKER_STATES; i++) {
+        ephpm_text_raw(text, ", ");
+        number(text, worker_states[i].key, workers_in(&status->workers, i));
+    }
+    ephpm_text_raw(text, "}");
+}
+
 void ephpm_status_json(ephpm_text_t *text, const ephpm_status_t *status)
 {
     ephpm_text_raw(text, "{\n  ");
@@ -315,15 +389,14 @@ void ephpm_status_json(ephpm_text_t *text, const ephpm_status_t *status)
     ephpm_text_raw(text, "],\n");
     json_php(text, status);
     json_opcache(text, &status->opcache);
-    ephpm_text_raw(text, "  \"workers\": {");
-    number(text, "limit", status->workers.limit);
-    ephpm_text_raw(text, ", ");
-    number(text, "busy", ephpm_status_busy(&status->workers));
-    for (size_t i = 0; i < WORKER_STATES; i++) {
-        ephpm_text_raw(text, ", ");
-        number(text, worker_states[i].key, workers_in(&status->workers, i));
+    if (status->runners != NULL) {
+        json_runners(text, status->runners);
+        ephpm_text_raw(text, ephpm_status_has_workers(status) ? ",\n" : "");
     }
-    ephpm_text_raw(text, "}\n}\n");
+    if (ephpm_status_has_workers(status)) {
+        json_workers(text, status);
+    }
+    ephpm_text_raw(text, "\n}\n");
 }
 
 /* ------------------------------------------------------------------ */
@@ -443,6 +516,42 @@ static void metrics_opcache(ephpm_text_t *text,
            opcache->restarts_manual);
 }
 
+static void metrics_workers(ephpm_text_t *text,
+                            const ephpm_status_workers_t *workers)
+{
+    gauge(text, "ephpm_workers_max",
+          "Processes that the server has for requests at most.",
+          workers->limit);
+    family(text, "ephpm_", "workers", GAUGE,
+           "Processes for requests, by what they do.");
+    for (size_t i = 0; i < WORKER_STATES; i++) {
+        sample(text, "ephpm_", "workers", "state", worker_states[i].key,
+               workers_in(workers, i));
+    }
+}
+
+static void metrics_runners(ephpm_text_t *text,
+                            const ephpm_status_runners_t *runners)
+{
+    gauge(text, "ephpm_runners_failed",
+          "Whether PHP does not start.", runners->failed);
+    gauge(text, "ephpm_runners_idle",
+          "Processes for scripts that have nothing to do.",
+          idle_runners(runners));
+    for (size_t f = 0; f < RUNNER_FIGURES; f++) {
+        const figure_t *figure = &runner_figures[f];
+
+        family(text, "ephpm_", figure->metric, figure->kind, figure->help);
+        ephpm_text_format(text, "ephpm_%s %" PRIu64 "\n", figure->metric,
+                          value_of(figure, runners));
+    }
+    family(text, "ephpm_", "runner_queue_wait_seconds_total", COUNTER,
+           "How long requests have waited for a process, together.");
+    ephpm_text_raw(text, "ephpm_runner_queue_wait_seconds_total ");
+    seconds(text, runners->queue_us);
+    ephpm_text_raw(text, "\n");
+}
+
 void ephpm_status_metrics(ephpm_text_t *text, const ephpm_status_t *status)
 {
     family(text, "ephpm_", "build_info", GAUGE, "Versions; always 1.");
@@ -456,14 +565,11 @@ void ephpm_status_metrics(ephpm_text_t *text, const ephpm_status_t *status)
     gauge(text, "ephpm_restart_time_seconds",
           "When the server has read its configuration, in seconds since "
           "1970.", (uint64_t)status->restarted_s);
-    gauge(text, "ephpm_workers_max",
-          "Processes that the server has for requests at most.",
-          status->workers.limit);
-    family(text, "ephpm_", "workers", GAUGE,
-           "Processes for requests, by what they do.");
-    for (size_t i = 0; i < WORKER_STATES; i++) {
-        sample(text, "ephpm_", "workers", "state", worker_states[i].key,
-               workers_in(&status->workers, i));
+    if (ephpm_status_has_workers(status)) {
+        metrics_workers(text, &status->workers);
+    }
+    if (status->runners != NULL) {
+        metrics_runners(text, status->runners);
     }
     metrics_opcache(text, &status->opcache);
     metrics_of_stores(text, status);

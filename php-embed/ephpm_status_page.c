@@ -11,76 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-static const char style[] =
-    ":root{color-scheme:light dark;--ground:#f3f5f8;--card:#fff;"
-    "--ink:#1b2330;--dim:#596473;--line:#dde2e9;--soft:#e9edf2;"
-    "--s0:#2f6fd0;--s1:#e0912f;--s2:#c2362b;--good:#1c7c4a;--bad:#b3261e;"
-    "--warn-ground:#fff4e0;--warn-line:#e3b566}\n"
-    "@media(prefers-color-scheme:dark){:root{--ground:#12161c;--card:#1b212a;"
-    "--ink:#e4e8ee;--dim:#9aa6b5;--line:#2e3743;--soft:#28303b;"
-    "--s0:#5b9bf5;--s1:#e8a657;--s2:#f0736a;--good:#5cc98d;--bad:#ff8a80;"
-    "--warn-ground:#33290f;--warn-line:#7a6225}}\n"
-    "*{box-sizing:border-box}"
-    "body{margin:0 auto;padding:1rem;max-width:72rem;background:var(--ground);"
-    "color:var(--ink);font:15px/1.45 system-ui,sans-serif;"
-    "overflow-wrap:break-word}"
-    "a{color:var(--s0)}"
-    "header{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;"
-    "align-items:baseline;justify-content:space-between}"
-    "h1{font-size:1.35rem;margin:0}h2{font-size:1.1rem;margin:0}"
-    "nav{display:flex;flex-wrap:wrap;gap:.25rem 1rem}"
-    ".dim,header p{color:var(--dim)}header p{margin:0;flex-basis:100%}"
-    "section,.note{background:var(--card);border:1px solid var(--line);"
-    "border-radius:8px;padding:.9rem 1rem;margin:.9rem 0}"
-    ".note{padding:.55rem 1rem}.note ul{margin:.1rem 0;padding-left:1.1rem}"
-    ".warn{background:var(--warn-ground);border-color:var(--warn-line)}"
-    ".good{color:var(--good)}.bad{color:var(--bad)}"
-    ".name{display:flex;flex-wrap:wrap;gap:.1rem .8rem;align-items:baseline}"
-    ".tiles{display:grid;gap:.6rem 1rem;margin:.8rem 0;"
-    "grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr))}"
-    ".tiles div{min-width:0}.tiles dt{color:var(--dim);font-size:.85rem}"
-    ".tiles dd{margin:0;font-size:1.35rem;line-height:1.25;"
-    "font-variant-numeric:tabular-nums}"
-    ".tiles small{display:block;font-size:.82rem;color:var(--dim);"
-    "line-height:1.35}dl{margin:0}"
-    ".bar{display:flex;height:.6rem;border-radius:4px;overflow:hidden;"
-    "background:var(--soft);margin:.5rem 0}.bar i{display:block}"
-    ".bar .s0{background:var(--s0)}.bar .s1{background:var(--s1)}"
-    ".bar .s2{background:var(--s2)}"
-    ".graphs{display:grid;gap:1rem 1.6rem;"
-    "grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr))}"
-    "figure{margin:0;min-width:0}figcaption,.key{display:flex;flex-wrap:wrap;"
-    "gap:0 .9rem;font-size:.85rem;color:var(--dim);"
-    "font-variant-numeric:tabular-nums}figcaption b{color:var(--ink)}"
-    "figcaption i,.key i{display:inline-block;width:.6rem;height:.6rem;"
-    "border-radius:2px;margin-right:.35rem}"
-    "i.s0{background:var(--s0)}i.s1{background:var(--s1)}"
-    "i.s2{background:var(--s2)}i.s3{background:var(--soft)}"
-    ".plot{position:relative}.plot svg{display:block;width:100%;height:5.5rem;"
-    "border:1px solid var(--line);border-radius:4px}"
-    ".top{position:absolute;left:.35rem;top:.15rem;font-size:.75rem;"
-    "color:var(--dim);background:var(--card);padding:0 .25rem;"
-    "border-radius:3px;font-variant-numeric:tabular-nums}"
-    "path.s0{fill:var(--s0)}path.s1{fill:var(--s1)}path.s2{fill:var(--s2)}"
-    ".gap{fill:var(--soft)}.grid{fill:none;stroke:var(--dim);opacity:.35;"
-    "stroke-dasharray:2 3;vector-effect:non-scaling-stroke}"
-    ".axis{display:flex;justify-content:space-between;font-size:.75rem;"
-    "color:var(--dim)}.axis span{display:flex;justify-content:center;width:0;"
-    "white-space:nowrap}.axis span:first-child{justify-content:flex-start}"
-    ".axis span:last-child{justify-content:flex-end}"
-    ".three{display:grid;gap:0 .9rem;"
-    "grid-template-columns:repeat(auto-fit,minmax(min(19rem,100%),1fr))}"
-    "table{border-collapse:collapse;width:100%;font-size:.9rem;"
-    "margin-top:.4rem}th,td{text-align:left;font-weight:normal;"
-    "padding:.22rem 0;border-top:1px solid var(--line);vertical-align:top}"
-    "th{color:var(--dim);padding-right:1rem}"
-    "td{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
-    "td.long{white-space:normal;overflow-wrap:anywhere}"
-    "details{margin-top:.8rem;font-size:.9rem}"
-    "summary{cursor:pointer;color:var(--dim)}"
-    ".columns{columns:19rem;column-gap:1.6rem}"
-    ".columns table{margin:0}.columns tr{break-inside:avoid}";
-
 /* ------------------------------------------------------------------ */
 /* Pieces                                                              */
 
@@ -463,6 +393,35 @@ static void opcache_notes(notes_t *notes,
     }
 }
 
+static void runner_notes(notes_t *notes, const ephpm_status_runners_t *runners)
+{
+    if (runners->failed) {
+        ephpm_text_raw(note(notes), "PHP does not start; the server\xe2\x80"
+                       "\x99s error log says why. It is tried again.");
+    } else if (runners->alive == 0) {
+        ephpm_text_raw(note(notes), "No runner is there yet.");
+    } else if (runners->busy >= runners->limit && runners->queued > 0) {
+        ephpm_text_format(note(notes), "All %u runners are busy, and %u "
+                          "requests wait for one.", runners->busy,
+                          runners->queued);
+    }
+    if (runners->refused > 0) {
+        ephpm_text_t *text = note(notes);
+
+        ephpm_text_count(text, runners->refused);
+        ephpm_text_raw(text, " requests were refused, for the queue was "
+                       "full: more runners, a longer queue, or faster "
+                       "scripts.");
+    }
+    if (runners->crashes > 0) {
+        ephpm_text_t *text = note(notes);
+
+        ephpm_text_count(text, runners->crashes);
+        ephpm_text_raw(text, " runners have crashed; the server\xe2\x80\x99s "
+                       "error log names the scripts.");
+    }
+}
+
 static void all_notes(ephpm_text_t *text, const ephpm_status_t *status,
                       const ephpm_store_facts_t *facts)
 {
@@ -472,6 +431,9 @@ static void all_notes(ephpm_text_t *text, const ephpm_status_t *status,
     if (status->workers.limit > 0 && busy >= status->workers.limit) {
         ephpm_text_format(note(&notes), "All %u workers are busy: further "
                           "requests wait.", busy);
+    }
+    if (status->runners != NULL) {
+        runner_notes(&notes, status->runners);
     }
     for (size_t i = 0; i < status->store_count; i++) {
         store_notes(&notes, &facts[i]);
@@ -526,6 +488,45 @@ static void workers_section(ephpm_text_t *text,
     ephpm_text_raw(text, "</table>\n</section>\n");
 }
 
+static void runners_section(ephpm_text_t *text,
+                            const ephpm_status_runners_t *runners)
+{
+    unsigned idle = runners->alive > runners->busy
+        ? runners->alive - runners->busy : 0;
+
+    ephpm_text_raw(text, "<section>\n<h2>Runners</h2>\n");
+    bar_begin(text, "Runners, busy and idle");
+    bar_part(text, 1, runners->busy, runners->limit);
+    bar_part(text, 0, idle, runners->limit);
+    bar_end(text);
+    ephpm_text_raw(text, "<div class=\"key\">");
+    key(text, 1, "busy", runners->busy);
+    key(text, 0, "idle", idle);
+    if (runners->limit > runners->alive) {
+        key(text, 3, "starting", runners->limit - runners->alive);
+    }
+    ephpm_text_raw(text, "</div>\n<table>\n");
+    row(text, "Waiting for a runner");
+    ephpm_text_count(text, runners->queued);
+    ephpm_text_raw(text, ", at most ");
+    ephpm_text_count(text, runners->queue_limit);
+    row_end(text);
+    row_count(text, "Requests", runners->requests);
+    row(text, "Time a request has waited, on average");
+    ephpm_text_decimal(text, runners->requests > 0
+        ? (double)runners->queue_us / (double)runners->requests / 1e3 : 0, 2);
+    ephpm_text_raw(text, "\xc2\xa0ms");
+    row_end(text);
+    row_count(text, "Refused, the queue was full", runners->refused);
+    row_count(text, "Given up waiting", runners->expired);
+    row_count(text, "Scripts ended for running too long",
+              runners->timeouts);
+    row_count(text, "Traces in the slow log", runners->slow);
+    row_count(text, "Crashed", runners->crashes);
+    row_count(text, "Recycled", runners->recycled);
+    ephpm_text_raw(text, "</table>\n</section>\n");
+}
+
 typedef struct names {
     ephpm_text_t *text;
     const char *comma;
@@ -567,9 +568,9 @@ static void php_section(ephpm_text_t *text, const ephpm_status_t *status)
     row_text(text, "max_execution_time", php->max_execution_time);
     row_text(text, "Extension ephpm", status->version);
     ephpm_text_raw(text, "</table>\n<details><summary>");
-    status->each_extension(count_extension, &names);
+    status->each_extension(status, count_extension, &names);
     ephpm_text_format(text, "%u extensions</summary><p>", names.count);
-    status->each_extension(name_extension, &names);
+    status->each_extension(status, name_extension, &names);
     ephpm_text_raw(text, "</p></details>\n</section>\n");
 }
 
@@ -684,7 +685,7 @@ static void head(ephpm_text_t *text, const ephpm_status_t *status,
     ephpm_text_raw(text, "<title>ephpm status: ");
     ephpm_text_html(text, status->site);
     ephpm_text_raw(text, "</title>\n<style>");
-    ephpm_text_raw(text, style);
+    ephpm_text_raw(text, ephpm_status_style);
     ephpm_text_raw(text, "</style>\n</head>\n<body>\n<header>\n<h1>"
                    "<span class=\"dim\">ephpm on</span> ");
     ephpm_text_html(text, status->site);
@@ -737,7 +738,12 @@ void ephpm_status_page(ephpm_text_t *text, const ephpm_status_t *status,
     }
     free(facts);
     ephpm_text_raw(text, "<div class=\"three\">\n");
-    workers_section(text, &status->workers);
+    if (status->runners != NULL) {
+        runners_section(text, status->runners);
+    }
+    if (ephpm_status_has_workers(status)) {
+        workers_section(text, &status->workers);
+    }
     php_section(text, status);
     opcache_section(text, &status->opcache);
     ephpm_text_raw(text, "</div>\n</main>\n<footer class=\"dim\">ephpm ");

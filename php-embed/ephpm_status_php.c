@@ -33,11 +33,13 @@ static const char *setting(const char *name, const char *otherwise)
     return entry->value ? ZSTR_VAL(entry->value) : "";
 }
 
-static void each_extension(void (*pass)(void *to, const char *name,
+static void each_extension(const ephpm_status_t *status,
+                           void (*pass)(void *to, const char *name,
                                         const char *version), void *to)
 {
     zend_module_entry *module;
 
+    (void)status;
     ZEND_HASH_FOREACH_PTR(&module_registry, module) {
         pass(to, module->name, module->version);
     } ZEND_HASH_FOREACH_END();

@@ -62,11 +62,17 @@ void ephpm_store_facts(const ephpm_status_store_t *store,
 /** Workers that are not idle nor starting. */
 unsigned ephpm_status_busy(const ephpm_status_workers_t *workers);
 
+/** Is anything told of workers?  Always, unless there are runners. */
+bool ephpm_status_has_workers(const ephpm_status_t *status);
+
 /* The three forms. */
 void ephpm_status_page(ephpm_text_t *text, const ephpm_status_t *status,
                        unsigned refresh_s);
 void ephpm_status_json(ephpm_text_t *text, const ephpm_status_t *status);
 void ephpm_status_metrics(ephpm_text_t *text, const ephpm_status_t *status);
+
+/** The page's style sheet. */
+extern const char ephpm_status_style[];
 
 /** A store's three graphs. */
 void ephpm_status_graphs(ephpm_text_t *text,

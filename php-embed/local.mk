@@ -21,6 +21,7 @@ php_embed_libephpm_status_la_SOURCES = \
 	php-embed/ephpm_status_data.c \
 	php-embed/ephpm_status_graph.c \
 	php-embed/ephpm_status_page.c \
+	php-embed/ephpm_status_style.c \
 	php-embed/ephpm_status_text.h
 
 # The job table, which needs neither PHP nor a server.
@@ -30,6 +31,8 @@ php_embed_libephpm_jobs_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
 php_embed_libephpm_jobs_la_CFLAGS = $(AM_CFLAGS)
 php_embed_libephpm_jobs_la_SOURCES = \
 	php-embed/ephpm_event.h \
+	php-embed/ephpm_facts.c \
+	php-embed/ephpm_facts.h \
 	php-embed/ephpm_jobs.c \
 	php-embed/ephpm_jobs.h \
 	php-embed/ephpm_jobs_check.c \
@@ -69,6 +72,22 @@ php_embed_libephpm_sapi_la_SOURCES = \
 	php-embed/ephpm_sapi_private.h \
 	php-embed/ephpm_sapi_process.c \
 	php-embed/ephpm_status_php.c
+
+# Runners: contained in each server module whose workers run no PHP.
+noinst_LTLIBRARIES += php-embed/libephpm_pool.la
+php_embed_libephpm_pool_la_CPPFLAGS = $(PHP_EMBED_CPPFLAGS)
+php_embed_libephpm_pool_la_CFLAGS = $(PHP_EMBED_CFLAGS)
+php_embed_libephpm_pool_la_SOURCES = \
+	php-embed/ephpm_brood.c \
+	php-embed/ephpm_brood.h \
+	php-embed/ephpm_pool.h \
+	php-embed/ephpm_pool_private.h \
+	php-embed/ephpm_pool_process.c \
+	php-embed/ephpm_runner.c \
+	php-embed/ephpm_runner_host.c \
+	php-embed/ephpm_slowlog.c \
+	php-embed/ephpm_slowlog.h \
+	php-embed/ephpm_spawner.c
 
 phpext_LTLIBRARIES = php-embed/ephpm.la
 php_embed_ephpm_la_CPPFLAGS = $(php_embed_libephpm_ext_la_CPPFLAGS)

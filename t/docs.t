@@ -83,9 +83,10 @@ my $keys = slurp("$top/cli/cli_toml.cc");
 # metric after a prefix.
 my $status = slurp("$top/php-embed/ephpm_status_data.c");
 my (%metric, %key);
-for my $of (qw(store opcache)) {
+for my $of (qw(store opcache runner)) {
     my ($table) = $status =~ /\b${of}_figures\[\] = \{\n(.*?)^\};/ms;
-    my $prefix = $of eq 'store' ? 'ephpm_kv' : 'ephpm_opcache';
+    my $prefix = { store => 'ephpm_kv', opcache => 'ephpm_opcache',
+        runner => 'ephpm' }->{$of};
     while ($table =~ /^    \{ "(\w+)", "(\w+)"/mg) {
         $key{$1} = $metric{"${prefix}_$2"} = 1;
     }

@@ -1,8 +1,10 @@
 /* status_test.c - the status page and the history that its graphs show. */
 
+#include "ephpm_facts.h"
 #include "ephpm_status.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,9 +265,11 @@ static void append(void *to, const char *text, size_t bytes)
     page->text[page->length] = '\0';
 }
 
-static void each_extension(void (*pass)(void *to, const char *name,
+static void each_extension(const ephpm_status_t *status,
+                           void (*pass)(void *to, const char *name,
                                         const char *version), void *to)
 {
+    (void)status;
     pass(to, "Core", "8.2.0");
     pass(to, "<ext>", NULL);
 }
@@ -409,6 +413,175 @@ START_TEST(a_store_that_cannot_be_used_is_told_of)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ */
+/* Runners                                                             */
+
+static ephpm_status_t with_runners(const ephpm_status_runners_t *runners)
+{
+    ephpm_status_t status = {
+        .version = "1.2.3", .server = "s", .site = "s", .now_s = 1,
+        .php = { "8.2.0", "fpm-fcgi", "/etc/<php>.ini", "128M", "30" },
+        .opcache = { .state = EPHPM_OPCACHE_ON, .full = true, .scripts = 12,
+                     .jit_on = true, .jit_free_bytes = 99 },
+        .runners = runners, .each_extension = each_extension,
+    };
+
+    return status;
+}
+
+static char *written_status(const ephpm_status_t *status, const char *query)
+{
+    ephpm_status_query_t asked = ephpm_status_query(query);
+    page_t page = { NULL, 0 };
+
+    ephpm_status_write(status, &asked, append, &page);
+    return page.text;
+}
+
+START_TEST(runners_are_in_all_forms)
+{
+    ephpm_status_runners_t runners = {
+        .limit = 8, .alive = 7, .busy = 3, .queued = 2, .queue_limit = 64,
+        .requests = 1234, .crashes = 5, .timeouts = 6, .recycled = 9,
+        .slow = 10, .refused = 11, .expired = 12, .queue_us = 12034567
+    };
+    ephpm_status_t status = with_runners(&runners);
+    char *page = written_status(&status, NULL);
+    char *json = written_status(&status, "json");
+    char *metrics = written_status(&status, "metrics");
+
+    has(page, "<h2>Runners</h2>");
+    has(page, "<td>1,234</td>");
+    has(page, "<td>2, at most 64</td>");
+    has(page, "9.75\xc2\xa0ms");
+    has(page, "5 runners have crashed");
+    /* Nothing is told of workers. */
+    has_not(page, "<h2>Workers</h2>");
+    has(json, "\"runners\": {\"failed\": false, \"idle\": 4, "
+              "\"queue_wait_seconds\": 12.034567,\n");
+    has(json, "\"limit\": 8, \"alive\": 7, \"busy\": 3, \"queued\": 2,\n");
+    has(json, "\"expired\": 12}\n}\n");
+    has_not(json, "\"workers\"");
+    has(metrics, "\nephpm_runners_busy 3\n");
+    has(metrics, "\nephpm_runners_idle 4\n");
+    has(metrics, "\nephpm_runner_crashes_total 5\n");
+    has(metrics, "\nephpm_runner_queue_wait_seconds_total 12.034567\n");
+    has_not(metrics, "ephpm_workers");
+    free(page);
+    free(json);
+    free(metrics);
+}
+END_TEST
+
+START_TEST(runners_that_cannot_be_are_told_of)
+{
+    ephpm_status_runners_t runners = { .limit = 8, .failed = true };
+    ephpm_status_t status = with_runners(&runners);
+    char *page, *json;
+
+    status.workers.limit = 3;
+    page = written_status(&status, NULL);
+    json = written_status(&status, "json");
+    has(page, "PHP does not start");
+    has(page, "<h2>Workers</h2>");
+    has(json, "\"failed\": true");
+    has(json, "},\n  \"workers\": {\"limit\": 3,");
+    free(page);
+    free(json);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ */
+/* Facts on their way                                                  */
+
+START_TEST(facts_come_out_as_they_went_in)
+{
+    ephpm_status_t status = with_runners(NULL), read;
+    char room[EPHPM_FACTS_BYTES];
+    size_t bytes = ephpm_facts_pack(&status, room);
+    char *was, *is;
+
+    read = status;
+    ck_assert(ephpm_facts_unpack(room, bytes, &read));
+    was = written_status(&status, "json");
+    is = written_status(&read, "json");
+    ck_assert_str_eq(is, was);
+    has(is, "\"ini_file\": \"/etc/<php>.ini\"");
+    has(is, "\"<ext>\": null");
+    has(is, "\"state\": \"on\", \"full\": true");
+    free(was);
+    free(is);
+}
+END_TEST
+
+START_TEST(facts_that_are_not_there_are_none)
+{
+    ephpm_status_t status = with_runners(NULL);
+    char room[EPHPM_FACTS_BYTES];
+    char *json;
+
+    ck_assert(!ephpm_facts_unpack(room, 0, &status));
+    json = written_status(&status, "json");
+    has(json, "\"version\": \"\", \"sapi\": \"\"");
+    has(json, "\"opcache\": {\"state\": \"off\"}");
+    has(json, "\"extensions\": {}");
+    free(json);
+}
+END_TEST
+
+/* Many extensions: those that do not fit are left out, whole. */
+static void too_many_extensions(const ephpm_status_t *status,
+                                void (*pass)(void *to, const char *name,
+                                             const char *version), void *to)
+{
+    char name[100];
+
+    (void)status;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "extension-%d-with-a-long-name", i);
+        pass(to, name, "1.2.3");
+    }
+}
+
+START_TEST(facts_never_leave_their_room)
+{
+    ephpm_status_t status = with_runners(NULL);
+    char packed[EPHPM_FACTS_BYTES], room[EPHPM_FACTS_BYTES];
+    uint32_t random = 1;
+    size_t bytes;
+    char *json;
+
+    status.each_extension = too_many_extensions;
+    bytes = ephpm_facts_pack(&status, packed);
+    ck_assert_uint_le(bytes, sizeof(packed));
+    memcpy(room, packed, sizeof(room));
+    ck_assert(ephpm_facts_unpack(room, bytes, &status));
+    json = written_status(&status, "json");
+    has(json, "\"extension-99-with-a-long-name\": \"1.2.3\"");
+    has_not(json, "\"extension-999-with-a-long-name\"");
+    free(json);
+    /* Whatever a script makes of them, at whatever length. */
+    for (unsigned round = 0; round < 2000; round++) {
+        char *exact;
+
+        random = random * 1103515245u + 12345u;
+        bytes = (random >> 8) % (sizeof(packed) + 1);
+        exact = malloc(bytes + 1);
+        memcpy(exact, packed, bytes);
+        for (unsigned i = 0; bytes > 0 && i < 20; i++) {
+            random = random * 1103515245u + 12345u;
+            exact[(random >> 8) % bytes] = (char)(random >> 24);
+        }
+        exact = realloc(exact, bytes > 0 ? bytes : 1);
+        ephpm_facts_unpack(exact, bytes, &status);
+        json = written_status(&status, "json");
+        has(json, "\"extensions\": {");
+        free(json);
+        free(exact);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("status");
@@ -432,6 +605,11 @@ int main(void)
     tcase_add_test(tests, metrics_escape_what_they_are_given);
     tcase_add_test(tests, without_a_store_there_is_a_status);
     tcase_add_test(tests, a_store_that_cannot_be_used_is_told_of);
+    tcase_add_test(tests, runners_are_in_all_forms);
+    tcase_add_test(tests, runners_that_cannot_be_are_told_of);
+    tcase_add_test(tests, facts_come_out_as_they_went_in);
+    tcase_add_test(tests, facts_that_are_not_there_are_none);
+    tcase_add_test(tests, facts_never_leave_their_room);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
