@@ -73,10 +73,6 @@ static void describe(const ephpm_jobs_t *jobs, uint32_t index, uint64_t word,
 bool ephpm_runner_task(const ephpm_jobs_t *jobs, unsigned index,
                        ephpm_running_t *running)
 {
-    if (index >= jobs->config.runners ||
-        ld_rlx(&jobs->bells[index]) == BELL_ASLEEP) {
-        return false;
-    }
     for (uint32_t i = 0; i < jobs->slots; i++) {
         uint64_t word = ld_acq(&jobs->words[i]);
         if (is_runners(word, index)) {

@@ -76,19 +76,12 @@ int ephpm_submitter_fd(const ephpm_jobs_t *jobs)
                : jobs->events[jobs->submitter].read_fd;
 }
 
-/* Once in a while: does anybody live, and what did the dead leave behind?
- * Where a spawner lives it knows better, and says which signal it was. */
-static void look_around(ephpm_jobs_t *jobs)
+/* Does anybody live, and what did the dead leave behind?  Where a spawner
+ * lives it knows better, and says which signal it was. */
+static bool anybody_lives(ephpm_jobs_t *jobs)
 {
-    uint64_t now_us = ephpm_jobs_clock_us();
-    uint64_t looked_us = ld_rlx(&jobs->looked_us);
-
-    if (now_us - looked_us < LOOK_AGAIN_US ||
-        !atomic_compare_exchange_strong(&jobs->looked_us, &looked_us,
-                                        now_us)) {
-        return;
-    }
     bool anybody = ephpm_spawner_lives(jobs);
+
     if (!anybody) {
         for (uint32_t i = 0; i < jobs->config.runners; i++) {
             if (ephpm_runner_lives(jobs, i)) {
@@ -98,7 +91,29 @@ static void look_around(ephpm_jobs_t *jobs)
             }
         }
     }
-    st_rlx(&jobs->nobody, !anybody);
+    return anybody;
+}
+
+/* The same, once in a while. */
+static void look_around(ephpm_jobs_t *jobs)
+{
+    uint64_t now_us = ephpm_jobs_clock_us();
+    uint64_t looked_us = ld_rlx(&jobs->looked_us);
+
+    if (now_us - looked_us >= LOOK_AGAIN_US &&
+        atomic_compare_exchange_strong(&jobs->looked_us, &looked_us,
+                                       now_us)) {
+        st_rlx(&jobs->nobody, !anybody_lives(jobs));
+    }
+}
+
+/* A no may be old: somebody has come since. */
+static bool nobody_lives(ephpm_jobs_t *jobs)
+{
+    if (ld_rlx(&jobs->nobody)) {
+        st_rlx(&jobs->nobody, !anybody_lives(jobs));
+    }
+    return ld_rlx(&jobs->nobody);
 }
 
 void ephpm_submitter_awake(ephpm_jobs_t *jobs)
@@ -177,7 +192,7 @@ static ephpm_claim_t look_for_runners(ephpm_jobs_t *jobs)
     look_around(jobs);
     for (uint32_t i = 0; i < jobs->config.runners; i++) {
         if (ld_rlx(&jobs->bells[i]) != BELL_NOBODY) {
-            return ld_rlx(&jobs->nobody) ? EPHPM_CLAIM_DOWN : EPHPM_CLAIMED;
+            return nobody_lives(jobs) ? EPHPM_CLAIM_DOWN : EPHPM_CLAIMED;
         }
     }
     ephpm_pulse_t pulse = ephpm_pulse_get(jobs);
@@ -189,7 +204,7 @@ static ephpm_claim_t look_for_runners(ephpm_jobs_t *jobs)
         ld_rlx(&spawner_life(jobs)->life.incarnation) == 0) {
         return EPHPM_CLAIM_STARTING;
     }
-    if (ld_rlx(&jobs->nobody)) {
+    if (nobody_lives(jobs)) {
         return EPHPM_CLAIM_DOWN;
     }
     return pulse == EPHPM_PULSE_STARTING ? EPHPM_CLAIM_STARTING
