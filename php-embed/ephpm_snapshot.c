@@ -483,7 +483,7 @@ static const char *read_whole(int file, char *to, size_t bytes)
 static const char *read_more(ephpm_snapshot_t *snapshot, const char *path)
 {
     int file;
-    size_t bytes;
+    size_t bytes = 0;
     const char *wrong = open_more(path, &file, &bytes);
 
     if (wrong == NULL) {
