@@ -4,7 +4,9 @@
 
 #include <apr_file_info.h>
 
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 APLOG_USE_MODULE(ephpm);
 
@@ -19,6 +21,7 @@ void *ephpm_dir_config_create(apr_pool_t *pool, char *directory)
 
     (void)directory;
     config->ini = apr_array_make(pool, 0, sizeof(ephpm_ini_t));
+    config->temp_file_bytes = -1;
     return config;
 }
 
@@ -34,6 +37,13 @@ static ephpm_ini_t *find_ini(const apr_array_header_t *ini, const char *name)
     return NULL;
 }
 
+static bool says_nothing(const ephpm_dir_config_t *config)
+{
+    return config->ini->nelts == 0 && config->user_ini == USER_INI_UNSAID
+           && config->buffering == BUFFERING_UNSAID
+           && config->temp_file_bytes < 0;
+}
+
 /* The nearer directory wins, but never over the administrator. */
 void *ephpm_dir_config_merge(apr_pool_t *pool, void *base, void *add)
 {
@@ -41,15 +51,19 @@ void *ephpm_dir_config_merge(apr_pool_t *pool, void *base, void *add)
     const ephpm_ini_t *list = (const ephpm_ini_t *)inner->ini->elts;
     ephpm_dir_config_t *merged;
 
-    if (inner->ini->nelts == 0 && inner->user_ini == USER_INI_UNSAID) {
+    if (says_nothing(inner)) {
         return base;
     }
-    if (outer->ini->nelts == 0 && outer->user_ini == USER_INI_UNSAID) {
+    if (says_nothing(outer)) {
         return add;
     }
     merged = apr_palloc(pool, sizeof(*merged));
     merged->user_ini = inner->user_ini != USER_INI_UNSAID ? inner->user_ini
                                                           : outer->user_ini;
+    merged->buffering = inner->buffering != BUFFERING_UNSAID
+        ? inner->buffering : outer->buffering;
+    merged->temp_file_bytes = inner->temp_file_bytes >= 0
+        ? inner->temp_file_bytes : outer->temp_file_bytes;
     merged->ini = apr_array_copy(pool, outer->ini);
     for (int i = 0; i < inner->ini->nelts; i++) {
         ephpm_ini_t *known = find_ini(merged->ini, list[i].name);
@@ -215,13 +229,191 @@ static const char *php_ini_dir(cmd_parms *cmd, void *unused, const char *path)
 }
 
 /* ------------------------------------------------------------------ */
+/* Runners                                                             */
+
+/* Under prefork these do nothing, and it is said once of each. */
+static void note_use(cmd_parms *cmd)
+{
+    apr_array_header_t *said = ephpm_settings.runners.said;
+
+    for (int i = 0; i < said->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(said, i, ephpm_said_t).directive,
+                   cmd->cmd->name) == 0) {
+            return;
+        }
+    }
+    APR_ARRAY_PUSH(said, ephpm_said_t) =
+        (ephpm_said_t){ cmd->cmd->name, where_of(cmd) };
+}
+
+/* @return what is wrong, or NULL */
+static const char *take_number(cmd_parms *cmd, const char *text,
+                               unsigned min, unsigned max, unsigned *number)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t value;
+    char *end;
+
+    if (wrong != NULL) {
+        return wrong;
+    }
+    value = apr_strtoi64(text, &end, 10);
+    if (end == text || *end != '\0' || value < min || value > max) {
+        return apr_psprintf(cmd->pool,
+            "%s: '%s' is not a number from %u to %u", cmd->cmd->name, text,
+            min, max);
+    }
+    *number = (unsigned)value;
+    note_use(cmd);
+    return NULL;
+}
+
+/* A day is long enough for any of them. */
+#define TIME_MAX_MS (24u * 3600u * 1000u)
+
+static const char *take_time(cmd_parms *cmd, const char *text,
+                             unsigned min_ms, unsigned *time_ms)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_interval_time_t time;
+
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (ap_timeout_parameter_parse(text, &time, "s") != APR_SUCCESS
+        || time < (apr_interval_time_t)min_ms * 1000
+        || time > (apr_interval_time_t)TIME_MAX_MS * 1000) {
+        return apr_psprintf(cmd->pool,
+            "%s: '%s' is not a time: write seconds, or a number with ms, s, "
+            "min or h, as 500ms; %sa day at most", cmd->cmd->name, text,
+            min_ms > 0 ? "more than 0, " : "");
+    }
+    *time_ms = (unsigned)((time + 999) / 1000);
+    note_use(cmd);
+    return NULL;
+}
+
+static const char *processes(cmd_parms *cmd, void *unused, const char *text)
+{
+    (void)unused;
+    return take_number(cmd, text, 1, EPHPM_RUNNERS_MAX,
+                       &ephpm_settings.runners.processes);
+}
+
+static const char *queue(cmd_parms *cmd, void *unused, const char *text)
+{
+    unsigned number = 0;
+    const char *wrong = take_number(cmd, text, 0, EPHPM_QUEUE_MAX, &number);
+
+    (void)unused;
+    if (wrong == NULL) {
+        ephpm_settings.runners.queue = (int)number;
+    }
+    return wrong;
+}
+
+static const char *queue_timeout(cmd_parms *cmd, void *unused,
+                                 const char *text)
+{
+    (void)unused;
+    return take_time(cmd, text, 1, &ephpm_settings.runners.queue_ms);
+}
+
+static const char *terminate_timeout(cmd_parms *cmd, void *unused,
+                                     const char *text)
+{
+    (void)unused;
+    return take_time(cmd, text, 0, &ephpm_settings.runners.terminate_ms);
+}
+
+static const char *slow_log(cmd_parms *cmd, void *unused, const char *path,
+                            const char *time)
+{
+    const char *wrong = take_time(cmd, time, 1,
+                                  &ephpm_settings.runners.slowlog_ms);
+
+    (void)unused;
+    if (wrong == NULL) {
+        ephpm_settings.runners.slowlog = ap_server_root_relative(cmd->pool,
+                                                                 path);
+    }
+    return wrong;
+}
+
+static const char *max_requests(cmd_parms *cmd, void *unused,
+                                const char *text)
+{
+    (void)unused;
+    return take_number(cmd, text, 0, INT_MAX,
+                       &ephpm_settings.runners.max_requests);
+}
+
+static const char *temp_path(cmd_parms *cmd, void *unused, const char *path)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_finfo_t info;
+
+    (void)unused;
+    if (wrong != NULL) {
+        return wrong;
+    }
+    path = ap_server_root_relative(cmd->pool, path);
+    if (path == NULL
+        || apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool)
+               != APR_SUCCESS
+        || info.filetype != APR_DIR) {
+        return apr_psprintf(cmd->pool,
+            "EphpmTempPath %s: there is no such directory; make one that the "
+            "server's User may write in", path ? path : "");
+    }
+    ephpm_settings.runners.temp_path = path;
+    note_use(cmd);
+    return NULL;
+}
+
+static const char *buffering(cmd_parms *cmd, void *config, int on)
+{
+    ephpm_dir_config_t *dir = config;
+
+    dir->buffering = on ? BUFFERING_ON : BUFFERING_OFF;
+    note_use(cmd);
+    return NULL;
+}
+
+static const char *max_temp_file_size(cmd_parms *cmd, void *config,
+                                      const char *text)
+{
+    ephpm_dir_config_t *dir = config;
+    size_t bytes;
+
+    if (kv_size_parse(text, &bytes) != KV_OK
+        || bytes > (size_t)1 << 62) {
+        return apr_psprintf(cmd->pool,
+            "EphpmMaxTempFileSize: '%s' is not a size: write a number with "
+            "K, M or G, as 256M, or 0 for no file", text);
+    }
+    dir->temp_file_bytes = (apr_off_t)bytes;
+    note_use(cmd);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ */
 /* The whole                                                           */
 
 void ephpm_settings_reset(apr_pool_t *pconf)
 {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
     ephpm_settings.ini_path = NULL;
     ephpm_settings.stores = apr_array_make(pconf, 2, sizeof(ephpm_store_t));
     ephpm_settings.ini = apr_array_make(pconf, 8, sizeof(ephpm_ini_t));
+    ephpm_settings.runners = (ephpm_runner_settings_t){
+        .processes = cores > 2 && cores < (long)EPHPM_RUNNERS_MAX / 2
+            ? 2 * (unsigned)cores : 4,
+        .queue = -1,
+        .queue_ms = 30000,
+        .said = apr_array_make(pconf, 4, sizeof(ephpm_said_t)),
+    };
 }
 
 void ephpm_settings_check_ini(void)
@@ -270,6 +462,25 @@ const command_rec ephpm_directives[] = {
         "the name of this host's store, or Off"),
     AP_INIT_FLAG("EphpmUserIni", user_ini, NULL, ACCESS_CONF | RSRC_CONF,
         "On: read .user.ini files, and the PATH and HOST sections of php.ini"),
+    AP_INIT_TAKE1("EphpmProcesses", processes, NULL, RSRC_CONF,
+        "how many scripts run at a time"),
+    AP_INIT_TAKE1("EphpmQueue", queue, NULL, RSRC_CONF,
+        "how many requests may wait for a process"),
+    AP_INIT_TAKE1("EphpmQueueTimeout", queue_timeout, NULL, RSRC_CONF,
+        "how long a request may wait for a process"),
+    AP_INIT_TAKE1("EphpmRequestTerminateTimeout", terminate_timeout, NULL,
+        RSRC_CONF, "how long a script may run; 0: no limit"),
+    AP_INIT_TAKE2("EphpmSlowLog", slow_log, NULL, RSRC_CONF,
+        "a file, and how long a script runs until its trace is written there"),
+    AP_INIT_TAKE1("EphpmMaxRequests", max_requests, NULL, RSRC_CONF,
+        "after how many requests a process is replaced; 0: never"),
+    AP_INIT_TAKE1("EphpmTempPath", temp_path, NULL, RSRC_CONF,
+        "the directory of large bodies and responses on their way"),
+    AP_INIT_FLAG("EphpmBuffering", buffering, NULL, ACCESS_CONF | RSRC_CONF,
+        "Off: pass output on at once, and let the script wait for the client"),
+    AP_INIT_TAKE1("EphpmMaxTempFileSize", max_temp_file_size, NULL,
+        ACCESS_CONF | RSRC_CONF,
+        "how much of a response may wait in a file for its client"),
     AP_INIT_TAKE1("PHPIniDir", php_ini_dir, NULL, RSRC_CONF,
         "the directory that php.ini is in"),
     AP_INIT_TAKE2("php_value", php_value, NULL, OR_OPTIONS,

@@ -1,7 +1,14 @@
 /* ephpm_functions.c - the functions and INI settings that scripts have under
- * httpd alone, as PHP's extension "apache2handler". */
+ * httpd alone, as PHP's extension "apache2handler".
+ *
+ * A script in line has httpd's own request.  One in a runner has what came
+ * along with its job, and sends notes and variables home; what needs the
+ * request itself it cannot do, and says so.
+ */
 
 #include "mod_ephpm.h"
+
+#include "ephpm_pool.h"
 
 #include "ephpm_functions_arginfo.h"
 
@@ -12,17 +19,31 @@
 #include <ext/standard/head.h>
 #include <ext/standard/info.h>
 
+#include <http_main.h>
 #include <string.h>
 
 /* Every function's first step: no request, no answer (a preload script). */
 #define REQUEST_OR_FALSE(r)                                              \
     request_rec *r = ephpm_current_request();                            \
-    if (r == NULL) {                                                     \
+    if (r == NULL && !in_runner()) {                                     \
         RETURN_FALSE;                                                    \
     }
 
+/* In a runner, with a request: then there is no request_rec. */
+static bool in_runner(void)
+{
+    return ephpm_runner_snapshot() != NULL;
+}
+
 /* ------------------------------------------------------------------ */
 /* Sub-requests                                                        */
+
+static void warn_of_runner(const char *what, const char *uri)
+{
+    php_error_docref(NULL, E_WARNING, "\"%s\" cannot be %s: the script runs "
+        "beside the server, not in it, under the MPMs event and worker; "
+        "include the file, or have the server run prefork", uri, what);
+}
 
 static request_rec *look_up(request_rec *r, const char *uri)
 {
@@ -50,6 +71,10 @@ PHP_FUNCTION(virtual)
     ZEND_PARSE_PARAMETERS_END();
     REQUEST_OR_FALSE(r)
 
+    if (r == NULL) {
+        warn_of_runner("served", uri);
+        RETURN_FALSE;
+    }
     if (ephpm_request_forked()) {
         php_error_docref(NULL, E_WARNING,
             "\"%s\": a process that the script has forked has no client",
@@ -86,6 +111,10 @@ PHP_FUNCTION(apache_lookup_uri)
     ZEND_PARSE_PARAMETERS_END();
     REQUEST_OR_FALSE(r)
 
+    if (r == NULL) {
+        warn_of_runner("looked up", uri);
+        RETURN_FALSE;
+    }
     sub = look_up(r, uri);
     if (sub == NULL) {
         RETURN_FALSE;
@@ -142,17 +171,21 @@ PHP_FUNCTION(apache_note)
     ZEND_PARSE_PARAMETERS_END();
     REQUEST_OR_FALSE(r)
 
-    before = apr_table_get(r->notes, name);
+    before = r ? apr_table_get(r->notes, name)
+               : ephpm_runner_pair(EPHPM_ITEM_NOTE, name);
     if (before != NULL) {
         RETVAL_STRING(before);
     } else {
         RETVAL_FALSE;
     }
-    if (value != NULL) {
+    if (value != NULL && r != NULL) {
         apr_table_set(r->notes, name, value);
+    } else if (value != NULL) {
+        ephpm_runner_send_pair(EPHPM_FRAME_NOTE, name, value);
     }
 }
 
+/* In a runner there is no other request to walk to. */
 static request_rec *top_of(request_rec *r, bool walk_to_top)
 {
     while (walk_to_top && r->prev != NULL) {
@@ -175,6 +208,9 @@ PHP_FUNCTION(apache_setenv)
     ZEND_PARSE_PARAMETERS_END();
     REQUEST_OR_FALSE(r)
 
+    if (r == NULL) {
+        RETURN_BOOL(ephpm_runner_send_pair(EPHPM_FRAME_ENV, name, value));
+    }
     apr_table_set(top_of(r, walk_to_top)->subprocess_env, name, value);
     RETURN_TRUE;
 }
@@ -193,7 +229,8 @@ PHP_FUNCTION(apache_getenv)
     ZEND_PARSE_PARAMETERS_END();
     REQUEST_OR_FALSE(r)
 
-    value = apr_table_get(top_of(r, walk_to_top)->subprocess_env, name);
+    value = r ? apr_table_get(top_of(r, walk_to_top)->subprocess_env, name)
+              : ephpm_runner_pair(EPHPM_ITEM_VARIABLE, name);
     if (value == NULL) {
         RETURN_FALSE;
     }
@@ -265,36 +302,75 @@ static int info_row(void *unused, const char *name, const char *value)
     return 1;
 }
 
+/* A table of httpd's, or what the job has of it. */
+static void info_pairs(const apr_table_t *table, ephpm_item_t kind)
+{
+    const ephpm_snapshot_t *snapshot = ephpm_runner_snapshot();
+
+    if (table != NULL) {
+        apr_table_do(info_row, NULL, table, NULL);
+    }
+    for (size_t i = 0; snapshot != NULL && i < snapshot->pair_count; i++) {
+        if (snapshot->pairs[i].kind == kind) {
+            info_row(NULL, snapshot->pairs[i].name, snapshot->pairs[i].value);
+        }
+    }
+}
+
+static void info_first_line(const request_rec *r)
+{
+    const ephpm_snapshot_t *snapshot = ephpm_runner_snapshot();
+    const char *query;
+    char *line = NULL;
+
+    if (r != NULL) {
+        info_row(NULL, "HTTP Request", r->the_request ? r->the_request : "");
+        return;
+    }
+    query = snapshot->texts[EPHPM_ITEM_QUERY];
+    spprintf(&line, 0, "%s %s%s%s", snapshot->texts[EPHPM_ITEM_METHOD],
+             snapshot->texts[EPHPM_ITEM_URI], query ? "?" : "",
+             query ? query : "");
+    info_row(NULL, "HTTP Request", line);
+    efree(line);
+}
+
+static const char *host_name(const request_rec *r)
+{
+    const char *name = r ? r->server->server_hostname
+                         : ephpm_runner_pair(EPHPM_ITEM_VARIABLE,
+                                             "SERVER_NAME");
+
+    return name ? name : "";
+}
+
 static PHP_MINFO_FUNCTION(apache)
 {
     request_rec *r = ephpm_current_request();
+    bool has_request = r != NULL || in_runner();
 
     php_info_print_table_start();
     php_info_print_table_row(2, "Apache Version", ap_get_server_description());
-    if (r != NULL) {
-        php_info_print_table_row(2, "Hostname",
-                                 r->server->server_hostname
-                                     ? r->server->server_hostname : "");
-        php_info_print_table_row(2, "Server Root",
-                                 ap_server_root_relative(r->pool, "."));
+    if (has_request) {
+        php_info_print_table_row(2, "Hostname", host_name(r));
+        php_info_print_table_row(2, "Server Root", ap_server_root);
     }
     php_info_print_table_end();
     DISPLAY_INI_ENTRIES();
-    if (r == NULL) {
+    if (!has_request) {
         return;
     }
     php_info_print_table_start();
     php_info_print_table_header(2, "Apache Environment", "Value");
-    apr_table_do(info_row, NULL, r->subprocess_env, NULL);
+    info_pairs(r ? r->subprocess_env : NULL, EPHPM_ITEM_VARIABLE);
     php_info_print_table_end();
     php_info_print_table_start();
     php_info_print_table_colspan_header(2, "HTTP Headers Information");
     php_info_print_table_colspan_header(2, "HTTP Request Headers");
-    php_info_print_table_row(2, "HTTP Request",
-                             r->the_request ? r->the_request : "");
-    apr_table_do(info_row, NULL, r->headers_in, NULL);
+    info_first_line(r);
+    info_pairs(r ? r->headers_in : NULL, EPHPM_ITEM_HEADER);
     php_info_print_table_colspan_header(2, "HTTP Response Headers");
-    apr_table_do(info_row, NULL, r->headers_out, NULL);
+    info_pairs(r ? r->headers_out : NULL, EPHPM_ITEM_RESPONSE_HEADER);
     php_info_print_table_end();
 }
 

@@ -1,4 +1,5 @@
-/* ephpm_handler.c - requests: the handlers, and httpd's side of the SAPI.
+/* ephpm_handler.c - requests: the handler, and httpd's side of the SAPI for
+ * scripts that run in line, as they do under prefork.
  *
  * A script's output can bring about another request for a script before the
  * first has ended: virtual() does, and so does a server-side include in what
@@ -24,16 +25,9 @@
 APLOG_USE_MODULE(ephpm);
 
 typedef struct running {
-    request_rec *r;             /* whom the script talks to */
-    request_rec *owner;         /* whose body it reads */
-    apr_bucket_brigade *body;
-    apr_size_t body_bytes;      /* read so far */
-    apr_status_t body_error;    /* why the body ended too early */
-    int body_answer;            /* what httpd wants to answer to that; or OK */
-    bool body_ended;
-    bool in_script;             /* not while PHP starts or ends the request */
+    ephpm_response_t response;  /* of whom the script talks to */
+    ephpm_body_t body;          /* of the outermost request */
     bool finished;              /* fastcgi_finish_request() */
-    const char *content_type;
 } running_t;
 
 static running_t *current;
@@ -42,112 +36,16 @@ server_rec *ephpm_main_server;
 
 request_rec *ephpm_current_request(void)
 {
-    return current ? current->r : NULL;
+    return current ? current->response.r : NULL;
 }
 
 /* ------------------------------------------------------------------ */
-/* The body                                                            */
-
-/* An input filter of httpd's that refuses a body sends an error down the
- * output filters, whose end runs the ErrorDocument there and then.  When PHP
- * only begins with the request, or ends it, another script cannot run: so
- * the error is caught first. */
-static apr_status_t catch_refusal(ap_filter_t *f, apr_bucket_brigade *brigade)
-{
-    running_t *running = f->ctx;
-
-    for (apr_bucket *b = APR_BRIGADE_FIRST(brigade);
-         b != APR_BRIGADE_SENTINEL(brigade); b = APR_BUCKET_NEXT(b)) {
-        if (AP_BUCKET_IS_ERROR(b)) {
-            running->body_answer = ((ap_bucket_error *)b->data)->status;
-        }
-    }
-    apr_brigade_cleanup(brigade);
-    /* What is left of the body is not the next request. */
-    f->c->keepalive = AP_CONN_CLOSE;
-    return AP_FILTER_ERROR;
-}
-
-static apr_status_t get_body(running_t *running, apr_off_t size_bytes)
-{
-    static ap_filter_rec_t record = {
-        .name = "ephpm_refusal",
-        .filter_func = { .out_func = catch_refusal },
-        .ftype = AP_FTYPE_RESOURCE
-    };
-    request_rec *r = running->owner;
-    ap_filter_t filter = { .frec = &record, .ctx = running, .r = r,
-                           .c = r->connection };
-    ap_filter_t *filters = r->output_filters;
-    apr_status_t status;
-
-    if (!running->in_script) {
-        r->output_filters = &filter;
-    }
-    status = ap_get_brigade(r->input_filters, running->body,
-                            AP_MODE_READBYTES, APR_BLOCK_READ, size_bytes);
-    r->output_filters = filters;
-    return status;
-}
+/* What PHP hands over                                                 */
 
 static size_t read_body(void *request, char *buffer, size_t size_bytes)
 {
-    running_t *running = request;
-    request_rec *r = running->owner;
-    size_t total = 0;
-
-    if (running->body == NULL) {
-        running->body = apr_brigade_create(r->pool,
-                                           r->connection->bucket_alloc);
-    }
-    while (total < size_bytes && !running->body_ended) {
-        apr_size_t length = size_bytes - total;
-        apr_status_t status;
-
-        status = get_body(running, (apr_off_t)length);
-        if (status == APR_SUCCESS) {
-            running->body_ended = APR_BRIGADE_EMPTY(running->body)
-                || APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(running->body));
-            status = apr_brigade_flatten(running->body, buffer + total,
-                                         &length);
-        }
-        apr_brigade_cleanup(running->body);
-        if (status != APR_SUCCESS) {
-            running->body_ended = true;
-            running->body_error = status;
-            ap_log_rerror(APLOG_MARK, APLOG_INFO, status, r,
-                          "the request's body ended too early, after %"
-                          APR_SIZE_T_FMT " bytes", running->body_bytes);
-            break;
-        }
-        total += length;
-        running->body_bytes += length;
-    }
-    return total;
+    return ephpm_body_read(&((running_t *)request)->body, buffer, size_bytes);
 }
-
-/* A client that stops in the middle of its body is PHP's to handle, which
- * has an error code for half an upload; what httpd itself refuses (a body
- * over LimitRequestBody, one that comes too slowly, a broken chunk) is not
- * to be worked on.  Returns an HTTP status, or OK. */
-static int body_refused(const running_t *running)
-{
-    apr_status_t error = running->body_error;
-
-    if (running->body_answer != OK) {
-        return running->body_answer;
-    }
-    if (error == APR_SUCCESS || error == APR_INCOMPLETE
-        || APR_STATUS_IS_EOF(error) || APR_STATUS_IS_ECONNRESET(error)
-        || APR_STATUS_IS_ECONNABORTED(error)
-        || running->owner->connection->aborted) {
-        return OK;
-    }
-    return ap_map_http_request_error(error, HTTP_BAD_REQUEST);
-}
-
-/* ------------------------------------------------------------------ */
-/* The response                                                        */
 
 static bool write_data(void *request, const char *data, size_t size_bytes)
 {
@@ -159,13 +57,13 @@ static bool write_data(void *request, const char *data, size_t size_bytes)
     while (size_bytes > 0) {
         int part = size_bytes > INT_MAX ? INT_MAX : (int)size_bytes;
 
-        if (ap_rwrite(data, part, running->r) < 0) {
+        if (ap_rwrite(data, part, running->response.r) < 0) {
             return false;
         }
         data += part;
         size_bytes -= (size_t)part;
     }
-    return !running->r->connection->aborted;
+    return !running->response.r->connection->aborted;
 }
 
 static bool flush(void *request)
@@ -175,103 +73,33 @@ static bool flush(void *request)
     if (running->finished) {
         return true;
     }
-    return ap_rflush(running->r) >= 0 && !running->r->connection->aborted;
+    return ap_rflush(running->response.r) >= 0
+           && !running->response.r->connection->aborted;
 }
 
 static void change_header(void *request, ephpm_header_op_t op,
                           const char *name, const char *value)
 {
     running_t *running = request;
-    request_rec *r = running->r;
-    bool is_type = name != NULL && strcasecmp(name, "Content-Type") == 0;
-    apr_off_t length;
-    char *end;
 
-    switch (op) {
-    case EPHPM_HEADER_DELETE_ALL:
-        apr_table_clear(r->headers_out);
-        running->content_type = NULL;
-        break;
-    case EPHPM_HEADER_DELETE:
-        if (is_type) {
-            running->content_type = NULL;
-        } else {
-            apr_table_unset(r->headers_out, name);
-        }
-        break;
-    case EPHPM_HEADER_ADD:
-    case EPHPM_HEADER_REPLACE:
-        if (is_type) {
-            running->content_type = *value ? apr_pstrdup(r->pool, value)
-                                           : NULL;
-        } else if (strcasecmp(name, "Content-Length") == 0) {
-            /* httpd wants it in a place of its own. */
-            if (apr_strtoff(&length, value, &end, 10) == APR_SUCCESS
-                && end != value && *end == '\0' && length >= 0) {
-                ap_set_content_length(r, length);
-            }
-        } else if (op == EPHPM_HEADER_ADD) {
-            apr_table_add(r->headers_out, name, value);
-        } else {
-            apr_table_set(r->headers_out, name, value);
-        }
-        break;
-    }
+    ephpm_response_header(&running->response, op, name, value);
 }
 
 static void send_headers(void *request, int status, const char *reason)
 {
     running_t *running = request;
-    request_rec *r = running->r;
 
-    if (running->finished) {
-        return;
+    if (!running->finished) {
+        ephpm_response_status(&running->response, status, reason);
     }
-    r->status = status;
-    r->status_line = NULL;
-    if (reason != NULL && status >= 100 && status <= 999) {
-        r->status_line = apr_psprintf(r->pool, "%03d %s", status, reason);
-    } else if (status >= 200 && status <= 999
-               && atoi(ap_get_status_line(status)) != status) {
-        /* One that httpd does not know, and would make a 500 of.  A 1xx
-         * would leave the client waiting for the response. */
-        r->status_line = apr_psprintf(r->pool, "%03d", status);
-    }
-    /* Once only: each call adds the filters that belong to the type.  What
-     * the type was until now may be the one that led to us. */
-    ap_set_content_type(r, running->content_type);
 }
 
 static bool send_interim(void *request, int status)
 {
     running_t *running = request;
-    request_rec *r = running->r;
-    apr_table_t *headers;
-    const char *line = r->status_line;
-    int final = r->status;
 
-    if (r->main != NULL || r->proto_num < HTTP_VERSION(1, 1)
-        || running->finished) {
-        return false;
-    }
-    headers = apr_table_copy(r->pool, r->headers_out);
-    r->status = status;
-    r->status_line = NULL;
-    ap_send_interim_response(r, 1);
-    r->status = final;
-    r->status_line = line;
-    r->headers_out = headers;
-    return !r->connection->aborted;
-}
-
-static void end_response(request_rec *r)
-{
-    apr_bucket_alloc_t *buckets = r->connection->bucket_alloc;
-    apr_bucket_brigade *end = apr_brigade_create(r->pool, buckets);
-
-    APR_BRIGADE_INSERT_TAIL(end, apr_bucket_eos_create(buckets));
-    ap_pass_brigade(r->output_filters, end);
-    apr_brigade_destroy(end);
+    return !running->finished
+           && ephpm_response_interim(running->response.r, status);
 }
 
 /* The client has its whole response after this.  Its connection is kept: what
@@ -280,14 +108,14 @@ static void end_response(request_rec *r)
 static bool finish(void *request)
 {
     running_t *running = request;
-    request_rec *r = running->r;
+    request_rec *r = running->response.r;
     conn_rec *c = r->connection;
     apr_bucket_brigade *end;
 
     if (running->finished || r->main != NULL) {
         return false;
     }
-    end_response(r);
+    ephpm_response_end(r);
     end = apr_brigade_create(r->pool, c->bucket_alloc);
     APR_BRIGADE_INSERT_TAIL(end, apr_bucket_flush_create(c->bucket_alloc));
     ap_pass_brigade(c->output_filters, end);
@@ -314,7 +142,7 @@ static void each_pair(const apr_table_t *table, ephpm_pair_fn pass, void *to)
 /* The variables are those of CGI.  httpd leaves the `Proxy` header out. */
 static void each_variable(void *request, ephpm_pair_fn pass, void *to)
 {
-    request_rec *r = ((running_t *)request)->r;
+    request_rec *r = ((running_t *)request)->response.r;
 
     each_pair(r->subprocess_env, pass, to);
     pass(to, "PHP_SELF", r->uri);
@@ -322,22 +150,24 @@ static void each_variable(void *request, ephpm_pair_fn pass, void *to)
 
 static void each_request_header(void *request, ephpm_pair_fn pass, void *to)
 {
-    each_pair(((running_t *)request)->r->headers_in, pass, to);
+    each_pair(((running_t *)request)->response.r->headers_in, pass, to);
 }
 
 static void each_response_header(void *request, ephpm_pair_fn pass, void *to)
 {
-    each_pair(((running_t *)request)->r->headers_out, pass, to);
+    each_pair(((running_t *)request)->response.r->headers_out, pass, to);
 }
 
 static const char *get_variable(void *request, const char *name)
 {
-    return apr_table_get(((running_t *)request)->r->subprocess_env, name);
+    request_rec *r = ((running_t *)request)->response.r;
+
+    return apr_table_get(r->subprocess_env, name);
 }
 
 static bool script_stat(void *request, struct stat *status)
 {
-    const apr_finfo_t *info = &((running_t *)request)->owner->finfo;
+    const apr_finfo_t *info = &((running_t *)request)->body.r->finfo;
 
     if ((info->valid & APR_FINFO_NORM) != APR_FINFO_NORM) {
         return false;
@@ -358,26 +188,28 @@ static bool script_stat(void *request, struct stat *status)
 
 static double request_time(void *request)
 {
-    return (double)((running_t *)request)->owner->request_time
+    return (double)((running_t *)request)->body.r->request_time
            / (double)APR_USEC_PER_SEC;
 }
 
-/* Under the name `php`, which LogLevel and those who read logs know. */
-#define PHP_LOG_MARK __FILE__, __LINE__, ephpm_php_log_index()
-
-static void log_message(void *request, int priority, const char *message)
+void ephpm_php_log(request_rec *r, int priority, const char *message)
 {
     /* httpd's levels are syslog's. */
     int level = priority >= LOG_EMERG && priority <= LOG_DEBUG ? priority
                                                                : APLOG_ERR;
 
-    if (request != NULL) {
-        ap_log_rerror(PHP_LOG_MARK, level, 0, ((running_t *)request)->r,
-                      "%s", message);
+    if (r != NULL) {
+        ap_log_rerror(EPHPM_PHP_LOG_MARK, level, 0, r, "%s", message);
     } else {
-        ap_log_error(PHP_LOG_MARK, level, 0, ephpm_main_server, "%s",
+        ap_log_error(EPHPM_PHP_LOG_MARK, level, 0, ephpm_main_server, "%s",
                      message);
     }
+}
+
+static void log_message(void *request, int priority, const char *message)
+{
+    ephpm_php_log(request ? ((running_t *)request)->response.r : NULL,
+                  priority, message);
 }
 
 const ephpm_server_t ephpm_httpd = {
@@ -408,10 +240,15 @@ typedef enum action {
     SHOW
 } action_t;
 
+/* What php.ini says is known to PHP alone, which is in another process where
+ * runners serve. */
 static bool setting(const ephpm_dir_config_t *config, const char *name)
 {
-    return ephpm_dir_flag(config, name,
-                          zend_ini_long((char *)name, strlen(name), 0) != 0);
+    bool by_default = ephpm_jobs != NULL
+        ? ephpm_runners_flag(name)
+        : zend_ini_long((char *)name, strlen(name), 0) != 0;
+
+    return ephpm_dir_flag(config, name, by_default);
 }
 
 static action_t action_of(const request_rec *r,
@@ -477,10 +314,10 @@ static const apr_array_header_t *settings_of(request_rec *r,
 static int run_inside(request_rec *r, const ephpm_dir_config_t *config,
                       action_t action)
 {
-    request_rec *outer = current->r;
+    request_rec *outer = current->response.r;
     const apr_array_header_t *ini;
 
-    current->r = r;
+    current->response.r = r;
     if (action == SHOW) {
         ephpm_script_show(r->filename);
     } else {
@@ -488,27 +325,14 @@ static int run_inside(request_rec *r, const ephpm_dir_config_t *config,
         ephpm_script_include(r->filename, (const ephpm_ini_t *)ini->elts,
                              (size_t)ini->nelts);
     }
-    current->r = outer;
+    current->response.r = outer;
     return OK;
-}
-
-/* What may have come from elsewhere is not this response's. */
-static void forget_headers(request_rec *r)
-{
-    apr_table_unset(r->headers_out, "Content-Length");
-    apr_table_unset(r->headers_out, "Last-Modified");
-    apr_table_unset(r->headers_out, "Expires");
-    apr_table_unset(r->headers_out, "ETag");
-    r->no_local_copy = 1;
 }
 
 static void describe(request_rec *r, const ephpm_dir_config_t *config,
                      running_t *running, ephpm_request_t *request)
 {
-    const char *length = apr_table_get(r->headers_in, "Content-Length");
     const apr_array_header_t *ini = settings_of(r, config);
-    apr_off_t bytes;
-    char *end;
 
     memset(request, 0, sizeof(*request));
     request->host = running;
@@ -516,11 +340,7 @@ static void describe(request_rec *r, const ephpm_dir_config_t *config,
     request->uri = r->uri;
     request->query = r->args;
     request->content_type = apr_table_get(r->headers_in, "Content-Type");
-    if (length != NULL
-        && apr_strtoff(&bytes, length, &end, 10) == APR_SUCCESS
-        && *end == '\0' && bytes > 0) {
-        request->content_length = bytes;
-    }
+    request->content_length = ephpm_body_length(r);
     request->cookies = apr_table_get(r->headers_in, "Cookie");
     request->authorization = apr_table_get(r->headers_in, "Authorization");
     request->user = r->user;
@@ -534,23 +354,6 @@ static void describe(request_rec *r, const ephpm_dir_config_t *config,
     }
 }
 
-/* httpd would find it out when the body is read, in the middle of a script or
- * even after it.  The page that tells of it (ErrorDocument) still has the
- * body before it. */
-static bool body_too_large(const request_rec *r, int64_t content_length)
-{
-    apr_off_t limit = ap_get_limit_req_body(r);
-
-    if (limit <= 0 || content_length <= limit || r->status != HTTP_OK) {
-        return false;
-    }
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "the request's body has %" APR_INT64_T_FMT " bytes, more "
-                  "than LimitRequestBody allows (%" APR_OFF_T_FMT ")",
-                  content_length, limit);
-    return true;
-}
-
 static int run_request(request_rec *r, const ephpm_dir_config_t *config,
                        action_t action)
 {
@@ -558,13 +361,13 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
     ephpm_request_t request;
     int status = OK;
 
-    running->r = running->owner = r;
-    describe(r, config, running, &request);
-    if (body_too_large(r, request.content_length)) {
+    if (ephpm_body_too_large(r)) {
         return HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
+    running->body.r = r;
+    describe(r, config, running, &request);
     current = running;
-    forget_headers(r);
+    ephpm_response_begin(&running->response, r);
     if (!ephpm_request_begin(&request)) {
         status = HTTP_INTERNAL_SERVER_ERROR;
     } else {
@@ -572,7 +375,7 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
         if (SG(request_info).auth_user != NULL) {
             r->user = apr_pstrdup(r->pool, SG(request_info).auth_user);
         }
-        status = body_refused(running);
+        status = ephpm_body_refused(&running->body);
     }
     if (status != OK) {
         ephpm_request_discard();
@@ -581,13 +384,13 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
             ap_update_mtime(r, r->finfo.mtime);
             ap_set_last_modified(r);
         }
-        running->in_script = true;
+        running->body.in_script = true;
         if (action == SHOW) {
             ephpm_script_show(r->filename);
         } else {
             ephpm_script_run(r->filename);
         }
-        running->in_script = false;
+        running->body.in_script = false;
         apr_table_setn(r->notes, "mod_php_memory_usage",
                        apr_psprintf(r->pool, "%" APR_SIZE_T_FMT,
                                     ephpm_request_memory()));
@@ -597,7 +400,7 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
     /* httpd would do it as well, but first read what is left of the body;
      * and where that has an error, put an error page before our output. */
     if (status == OK && !running->finished) {
-        end_response(r);
+        ephpm_response_end(r);
     }
     return status;
 }
@@ -617,12 +420,12 @@ int ephpm_handler(request_rec *r)
     }
     /* Programs that watch logs (fail2ban) look for these words. */
     if (r->finfo.filetype == APR_NOFILE) {
-        ap_log_rerror(PHP_LOG_MARK, APLOG_ERR, 0, r,
+        ap_log_rerror(EPHPM_PHP_LOG_MARK, APLOG_ERR, 0, r,
                       "script '%s' not found or unable to stat", r->filename);
         return HTTP_NOT_FOUND;
     }
     if (r->finfo.filetype == APR_DIR) {
-        ap_log_rerror(PHP_LOG_MARK, APLOG_ERR, 0, r,
+        ap_log_rerror(EPHPM_PHP_LOG_MARK, APLOG_ERR, 0, r,
                       "attempt to invoke directory '%s' as script",
                       r->filename);
         return HTTP_FORBIDDEN;
@@ -630,6 +433,9 @@ int ephpm_handler(request_rec *r)
     if (r->main == NULL || r->subprocess_env != r->main->subprocess_env) {
         ap_add_common_vars(r);
         ap_add_cgi_vars(r);
+    }
+    if (ephpm_jobs != NULL) {
+        return ephpm_submit(r, config, action == SHOW);
     }
     return current != NULL ? run_inside(r, config, action)
                            : run_request(r, config, action);

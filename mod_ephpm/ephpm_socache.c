@@ -13,8 +13,9 @@
  * What belongs to httpd should be in a store that no host's scripts use, for
  * a script may read and change every key of its store.
  *
- * Any process may call at any time: no mutex of httpd's is asked for.  The
- * handle is the process's own, as under prefork each has one thread.
+ * Any process may call at any time: no mutex of httpd's is asked for.  Threads
+ * of one process take turns at its handle (ephpm_store_lock()); nothing of
+ * httpd's is called while one has it.
  */
 
 #include "mod_ephpm.h"
@@ -128,21 +129,44 @@ static apr_status_t cache_store(ap_socache_instance_t *cache,
                                 unsigned char *data, unsigned int data_len,
                                 apr_pool_t *pool)
 {
-    kv_store_t *store = ephpm_store_handle(cache->store);
     cache_key_t key = key_of(cache, id, id_len, pool);
     apr_time_t ttl_ms = apr_time_as_msec(expiry - apr_time_now());
+    kv_store_t *store = ephpm_store_lock(cache->store);
     kv_result_t result;
 
     (void)server;
     if (store == NULL) {
         return APR_EINIT;
     }
-    if (ttl_ms <= 0) {
+    if (ttl_ms > 0) {
+        result = kv_value_set(store, key.bytes, key.len, data, data_len,
+                              ttl_ms, KV_SET_ALWAYS);
+    } else {
         result = kv_key_delete(store, key.bytes, key.len);
-        return status_of(result == KV_MISSING ? KV_OK : result);
+        result = result == KV_MISSING ? KV_OK : result;
     }
-    return status_of(kv_value_set(store, key.bytes, key.len, data, data_len,
-                                  ttl_ms, KV_SET_ALWAYS));
+    ephpm_store_unlock(cache->store);
+    return status_of(result);
+}
+
+/* @return as kv_read_copy(), or KV_TOO_LARGE: it does not fit */
+static kv_result_t read_value(kv_store_t *store, const cache_key_t *key,
+                              unsigned char *data, unsigned int *data_len)
+{
+    kv_result_t result;
+    kv_read_t read;
+
+    do {
+        result = kv_read_begin(store, key->bytes, key->len, &read);
+        if (result == KV_OK) {
+            result = read.value_bytes > *data_len
+                ? KV_TOO_LARGE : kv_read_copy(store, &read, data);
+        }
+    } while (result == KV_RETRY);
+    if (result == KV_OK) {
+        *data_len = (unsigned int)read.value_bytes;
+    }
+    return result;
 }
 
 static apr_status_t cache_retrieve(ap_socache_instance_t *cache,
@@ -151,28 +175,16 @@ static apr_status_t cache_retrieve(ap_socache_instance_t *cache,
                                    unsigned int id_len, unsigned char *data,
                                    unsigned int *data_len, apr_pool_t *pool)
 {
-    kv_store_t *store = ephpm_store_handle(cache->store);
     cache_key_t key = key_of(cache, id, id_len, pool);
+    kv_store_t *store = ephpm_store_lock(cache->store);
     kv_result_t result;
-    kv_read_t read;
 
     (void)server;
     if (store == NULL) {
         return APR_EINIT;
     }
-    do {
-        result = kv_read_begin(store, key.bytes, key.len, &read);
-        if (result != KV_OK) {
-            break;
-        }
-        if (read.value_bytes > *data_len) {
-            return APR_ENOSPC;
-        }
-        result = kv_read_copy(store, &read, data);
-    } while (result == KV_RETRY);
-    if (result == KV_OK) {
-        *data_len = (unsigned int)read.value_bytes;
-    }
+    result = read_value(store, &key, data, data_len);
+    ephpm_store_unlock(cache->store);
     return status_of(result);
 }
 
@@ -180,69 +192,65 @@ static apr_status_t cache_remove(ap_socache_instance_t *cache,
                                  server_rec *server, const unsigned char *id,
                                  unsigned int id_len, apr_pool_t *pool)
 {
-    kv_store_t *store = ephpm_store_handle(cache->store);
     cache_key_t key = key_of(cache, id, id_len, pool);
+    kv_store_t *store = ephpm_store_lock(cache->store);
+    kv_result_t result;
 
     (void)server;
-    return store ? status_of(kv_key_delete(store, key.bytes, key.len))
-                 : APR_EINIT;
+    if (store == NULL) {
+        return APR_EINIT;
+    }
+    result = kv_key_delete(store, key.bytes, key.len);
+    ephpm_store_unlock(cache->store);
+    return status_of(result);
 }
 
 /* ------------------------------------------------------------------ */
 /* All objects                                                         */
 
-typedef struct walk {
-    ap_socache_instance_t *cache;
-    server_rec *server;
-    void *context;
-    ap_socache_iterator_t *iterator;
-    kv_store_t *store;
-    apr_pool_t *pool;           /* cleared after each object */
-} walk_t;
-
-static apr_status_t pass_object(const walk_t *walk, const unsigned char *key,
-                                size_t key_len)
-{
-    const size_t prefix_len = walk->cache->prefix_len;
+typedef struct object {
+    unsigned char *key;
+    size_t key_len;
     unsigned char *data;
+    size_t data_len;
+} object_t;
+
+/* @return KV_OK, KV_MISSING (it went between two looks), or an error */
+static kv_result_t read_object(kv_store_t *store, object_t *object,
+                               apr_pool_t *pool)
+{
     kv_result_t result;
     kv_read_t read;
 
     do {
-        result = kv_read_begin(walk->store, key, key_len, &read);
+        result = kv_read_begin(store, object->key, object->key_len, &read);
         if (result != KV_OK) {
-            /* It went between two looks. */
-            return APR_SUCCESS;
+            return KV_MISSING;
         }
-        data = apr_palloc(walk->pool, read.value_bytes + 1);
-        result = kv_read_copy(walk->store, &read, data);
+        object->data = apr_palloc(pool, read.value_bytes + 1);
+        result = kv_read_copy(store, &read, object->data);
     } while (result == KV_RETRY);
-    if (result != KV_OK) {
-        return status_of(result);
-    }
-    data[read.value_bytes] = '\0';
-    return walk->iterator(walk->cache, walk->server, walk->context,
-                          key + prefix_len,
-                          (unsigned int)(key_len - prefix_len), data,
-                          (unsigned int)read.value_bytes, walk->pool);
+    object->data[read.value_bytes] = '\0';
+    object->data_len = read.value_bytes;
+    return result;
 }
 
-static apr_status_t walk_step(const walk_t *walk, kv_scan_t *scan)
+/* @return KV_OK, KV_MISSING (the step is over), or an error */
+static kv_result_t next_object(kv_store_t *store, kv_scan_t *scan,
+                               object_t *object, apr_pool_t *pool)
 {
-    apr_status_t status = APR_SUCCESS;
-    size_t key_len;
+    kv_result_t result = KV_MISSING;
 
-    while (status == APR_SUCCESS
-           && kv_scan_key(walk->store, scan, &key_len) == KV_OK) {
-        unsigned char *key = apr_palloc(walk->pool, key_len + 1);
-
-        if (kv_scan_copy(walk->store, scan, key) == KV_OK) {
-            key[key_len] = '\0';
-            status = pass_object(walk, key, key_len);
+    while (result == KV_MISSING
+           && kv_scan_key(store, scan, &object->key_len) == KV_OK) {
+        apr_pool_clear(pool);
+        object->key = apr_palloc(pool, object->key_len + 1);
+        if (kv_scan_copy(store, scan, object->key) == KV_OK) {
+            object->key[object->key_len] = '\0';
+            result = read_object(store, object, pool);
         }
-        apr_pool_clear(walk->pool);
     }
-    return status;
+    return result;
 }
 
 static apr_status_t cache_iterate(ap_socache_instance_t *cache,
@@ -250,24 +258,39 @@ static apr_status_t cache_iterate(ap_socache_instance_t *cache,
                                   ap_socache_iterator_t *iterator,
                                   apr_pool_t *pool)
 {
-    walk_t walk = {
-        .cache = cache, .server = server, .context = context,
-        .iterator = iterator, .store = ephpm_store_handle(cache->store)
-    };
-    apr_status_t status;
-    kv_scan_t scan;
+    const size_t prefix_len = cache->prefix_len;
+    apr_status_t status = APR_SUCCESS;
+    kv_scan_t scan = { .cursor = 0 };
+    bool in_step = false;
+    apr_pool_t *each;
 
-    if (walk.store == NULL) {
-        return APR_EINIT;
-    }
-    apr_pool_create(&walk.pool, pool);
-    scan.cursor = 0;
+    apr_pool_create(&each, pool);
     do {
-        kv_scan_begin(walk.store, &scan, scan.cursor, cache->prefix,
-                      cache->prefix_len, 1000);
-        status = walk_step(&walk, &scan);
-    } while (status == APR_SUCCESS && scan.cursor != 0);
-    apr_pool_destroy(walk.pool);
+        kv_store_t *store = ephpm_store_lock(cache->store);
+        kv_result_t result;
+        object_t object;
+
+        if (store == NULL) {
+            status = APR_EINIT;
+            break;
+        }
+        if (!in_step) {
+            kv_scan_begin(store, &scan, scan.cursor, cache->prefix,
+                          prefix_len, 1000);
+        }
+        result = next_object(store, &scan, &object, each);
+        ephpm_store_unlock(cache->store);
+        in_step = result == KV_OK;
+        if (in_step) {
+            status = iterator(cache, server, context, object.key + prefix_len,
+                              (unsigned int)(object.key_len - prefix_len),
+                              object.data, (unsigned int)object.data_len,
+                              each);
+        } else if (result != KV_MISSING) {
+            status = status_of(result);
+        }
+    } while (status == APR_SUCCESS && (in_step || scan.cursor != 0));
+    apr_pool_destroy(each);
     return status;
 }
 

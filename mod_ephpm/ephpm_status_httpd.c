@@ -4,6 +4,7 @@
 
 #include "mod_ephpm.h"
 
+#include "ephpm_facts.h"
 #include "ephpm_status.h"
 
 #include <ap_mpm.h>
@@ -155,7 +156,12 @@ static void collect(request_rec *r, ephpm_status_t *status)
         status->own_store = status->stores[config->store].name;
     }
     count_workers(&status->workers);
-    ephpm_status_ask_php(status);
+    if (ephpm_jobs != NULL) {
+        ephpm_facts_fill(ephpm_jobs, status,
+                         apr_palloc(r->pool, EPHPM_FACTS_BYTES));
+    } else {
+        ephpm_status_ask_php(status);
+    }
 }
 
 /* ------------------------------------------------------------------ */

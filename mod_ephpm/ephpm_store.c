@@ -157,14 +157,25 @@ static const char *options_text(apr_pool_t *pool, const kv_config_t *config)
         config->wait_limit_ms, config->segment_bytes, config->shards);
 }
 
-/* Each child is attached, and those of the generation before with it. */
+/* Each child is attached, each runner too, and those of the generation before
+ * with them.  In steps, for a store with another number of places starts
+ * cold. */
 static void allow_children(kv_config_t *config)
 {
+    const unsigned step = 512;
+    unsigned places = 0;
     int children;
 
     if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children) == APR_SUCCESS
-        && children > 0 && config->threads_max < 2u * (unsigned)children) {
-        config->threads_max = 2u * (unsigned)children;
+        && children > 0) {
+        places = 2u * (unsigned)children;
+    }
+    if (ephpm_threaded()) {
+        places += 2 * ephpm_settings.runners.processes;
+        places = (places + step - 1) / step * step;
+    }
+    if (config->threads_max < places) {
+        config->threads_max = places;
     }
 }
 
@@ -339,7 +350,17 @@ int ephpm_stores_open(apr_pool_t *ptemp, server_rec *server)
 /* ------------------------------------------------------------------ */
 /* Handles, in a child                                                 */
 
-void ephpm_stores_attach(server_rec *server)
+static void make_lock(ephpm_store_t *store, apr_pool_t *pchild)
+{
+    if (ephpm_threaded()
+        && apr_thread_mutex_create(&store->lock, APR_THREAD_MUTEX_DEFAULT,
+                                   pchild) != APR_SUCCESS) {
+        kv_store_detach(store->handle);
+        store->handle = NULL;
+    }
+}
+
+void ephpm_stores_attach(apr_pool_t *pchild, server_rec *server)
 {
     for (int i = 0; i < ephpm_settings.stores->nelts; i++) {
         ephpm_store_t *store = store_at(i);
@@ -353,6 +374,7 @@ void ephpm_stores_attach(server_rec *server)
                 "EphpmStore %s cannot be used by this process: %s; restart "
                 "the server", store->name, kv_result_text(result));
         }
+        make_lock(store, pchild);
     }
 }
 
@@ -368,6 +390,23 @@ kv_store_t *ephpm_store_handle(int index)
 {
     return index >= 0 && index < ephpm_settings.stores->nelts
         ? store_at(index)->handle : NULL;
+}
+
+kv_store_t *ephpm_store_lock(int index)
+{
+    kv_store_t *handle = ephpm_store_handle(index);
+
+    if (handle != NULL && store_at(index)->lock != NULL) {
+        apr_thread_mutex_lock(store_at(index)->lock);
+    }
+    return handle;
+}
+
+void ephpm_store_unlock(int index)
+{
+    if (store_at(index)->lock != NULL) {
+        apr_thread_mutex_unlock(store_at(index)->lock);
+    }
 }
 
 kv_store_t *ephpm_store_lookup(const char *name)

@@ -9,11 +9,15 @@
  *             exit
  *   parent  restart: PHP stopped, module unloaded; from the beginning.
  *           The stores' memory stays, for it belongs to the process pool.
+ *
+ * Under a threaded MPM neither parent nor child starts PHP: post_config makes
+ * a job table and starts a spawner, see ephpm_runners.c.
  */
 
 #include "mod_ephpm.h"
 
 #include <ap_mpm.h>
+#include <mpm_common.h>
 #include <apr_signal.h>
 
 #include <signal.h>
@@ -71,7 +75,6 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 static const char *refusal(apr_pool_t *pool)
 {
     const char *version = ephpm_php_version();
-    int threaded = AP_MPMQ_NOT_SUPPORTED;
 
     for (module *m = ap_top_module; m != NULL; m = m->next) {
         if (m != &stand_in_file && m != &stand_in_symbol && m->name != NULL
@@ -88,13 +91,6 @@ static const char *refusal(apr_pool_t *pool)
             "mod_ephpm for the other",
             ephpm_php_series, version ? version : "of unknown version",
             ephpm_php_series);
-    }
-    if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS
-        && threaded != AP_MPMQ_NOT_SUPPORTED) {
-        return apr_psprintf(pool,
-            "mod_ephpm needs the prefork MPM for now, and this is %s: "
-            "a2dismod mpm_%s && a2enmod mpm_prefork",
-            ap_show_mpm(), ap_show_mpm());
     }
     return NULL;
 }
@@ -126,23 +122,27 @@ static apr_status_t stop_php(void *unused)
     return APR_SUCCESS;
 }
 
-static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
-                       apr_pool_t *ptemp, server_rec *server)
+/* What is for runners has no meaning where there are none. */
+static void tell_unused(server_rec *server)
+{
+    const apr_array_header_t *said = ephpm_settings.runners.said;
+
+    for (int i = 0; i < said->nelts; i++) {
+        const ephpm_said_t *one = &APR_ARRAY_IDX(said, i, ephpm_said_t);
+
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server,
+                     "%s: %s does nothing under the %s MPM, whose own "
+                     "processes run PHP; it is for event and worker",
+                     one->where, one->directive, ap_show_mpm());
+    }
+}
+
+static int start_php(apr_pool_t *pconf, server_rec *server)
 {
     static zend_module_entry *const modules[] = {
         &ephpm_module_entry, &ephpm_apache_entry
     };
-    int opened;
 
-    (void)plog;
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return OK;
-    }
-    ephpm_main_server = server;
-    opened = ephpm_stores_open(ptemp, server);
-    if (opened != OK) {
-        return opened;
-    }
     ephpm_ext_set_lookup(ephpm_store_lookup);
     if (!ephpm_sapi_startup(&ephpm_httpd, ephpm_settings.ini_path, modules,
                             sizeof(modules) / sizeof(modules[0]))) {
@@ -153,8 +153,41 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
     started_by = getpid();
     ephpm_settings_check_ini();
     apr_pool_cleanup_register(pconf, NULL, stop_php, apr_pool_cleanup_null);
-    ap_add_version_component(pconf, "ephpm/" EPHPM_VERSION);
     return OK;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
+                       apr_pool_t *ptemp, server_rec *server)
+{
+    int done;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    ephpm_main_server = server;
+    done = ephpm_stores_open(ptemp, server);
+    if (done == OK && ephpm_threaded()) {
+        done = ephpm_runners_make(pconf, server);
+    } else if (done == OK) {
+        tell_unused(server);
+        done = start_php(pconf, server);
+    }
+    if (done == OK) {
+        ap_add_version_component(pconf, "ephpm/" EPHPM_VERSION);
+    }
+    return done;
+}
+
+/* The spawner has what is here by now: the version of the whole server, and
+ * no start that fails after it. */
+static int post_config_last(apr_pool_t *pconf, apr_pool_t *plog,
+                            apr_pool_t *ptemp, server_rec *server)
+{
+    (void)plog;
+    (void)ptemp;
+    (void)server;
+    return ephpm_jobs != NULL ? ephpm_runners_start(pconf) : OK;
 }
 
 /* Told to stop at once, a child ends its pools inside the signal handler,
@@ -180,12 +213,26 @@ static apr_status_t child_exit(void *unused)
     return APR_SUCCESS;
 }
 
+/* The stores stay attached: a thread may still use them, and the kernel tells
+ * others that this process has ended. */
+static apr_status_t threaded_child_exit(void *unused)
+{
+    (void)unused;
+    ephpm_runners_detach();
+    return APR_SUCCESS;
+}
+
 static void child_init(apr_pool_t *pchild, server_rec *server)
 {
     ephpm_main_server = server;
-    ephpm_sapi_child();
-    ephpm_stores_attach(server);
-    apr_pool_cleanup_register(pchild, NULL, child_exit,
+    ephpm_stores_attach(pchild, server);
+    if (ephpm_jobs != NULL) {
+        ephpm_runners_attach(server);
+    } else {
+        ephpm_sapi_child();
+    }
+    apr_pool_cleanup_register(pchild, NULL,
+                              ephpm_jobs ? threaded_child_exit : child_exit,
                               apr_pool_cleanup_null);
 }
 
@@ -196,7 +243,10 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config_last, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(ephpm_runners_child_stopping, NULL, NULL,
+                           APR_HOOK_MIDDLE);
     ap_hook_handler(ephpm_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(ephpm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(ephpm_status_sample, NULL, NULL,

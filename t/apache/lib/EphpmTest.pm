@@ -14,7 +14,7 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(port request get post php connect_to send_request read_response
     header headers slurp spew wait_until server_pid children error_log
-    log_since scratch vars server);
+    log_since scratch vars server threaded);
 
 # Nothing is tighter than this: machines are slow.
 use constant PATIENCE => $ENV{EPHPM_PATIENCE} || 60;
@@ -32,6 +32,9 @@ sub vars {
 }
 
 sub port { return $EphpmTest::port // vars('port') }
+
+# Does httpd's PHP run beside it, in runners?
+sub threaded { return ($ENV{EPHPM_MPM} // 'prefork') ne 'prefork' }
 
 sub connect_to {
     my ($port) = @_;

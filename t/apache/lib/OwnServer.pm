@@ -14,6 +14,7 @@ my $modules = $ENV{HTTPD_MODULES_DIR};
 my @running;
 
 # new(config => TEXT, mpm => , module => 0) makes the files; start() starts.
+# Unless it is told otherwise it has the suite's MPM.
 sub new {
     my ($class, %o) = @_;
     my $self = bless { %o }, $class;
@@ -32,9 +33,20 @@ sub new {
 
 sub load { return "LoadModule $_[0]_module $modules/mod_$_[0].so\n" }
 
+# Written for prefork: how many children is there how many requests at a time.
+sub for_threads {
+    my ($config) = @_;
+    $config =~ s/^\s*(?:Min|Max)SpareServers .*\n//mg;
+    $config =~ s/^(\s*)StartServers .*\n/$1StartServers 1\n/mg;
+    $config = "ThreadsPerChild 2\n$config"
+        unless $config =~ /^\s*ThreadsPerChild/m;
+    return $config;
+}
+
 sub configure {
     my ($self, $config) = @_;
-    my $mpm = $self->{mpm} // 'prefork';
+    my $mpm = $self->{mpm} // $ENV{EPHPM_MPM} // 'prefork';
+    $config = for_threads($config // '') if $mpm ne 'prefork';
     $self->{conf} = spew("$self->{dir}/httpd.conf",
         "ServerRoot $self->{dir}\n"
         . "ServerName localhost\n"

@@ -1,0 +1,543 @@
+/* ephpm_runners.c - the job table, and the spawner's life in the parent.
+ *
+ *   parent   check_config    how many processes, how long a queue
+ *            post_config     the table is made; the spawner is forked, last
+ *                            of all, when nothing can fail any more
+ *              spawner         no privileges, no listeners; starts PHP, forks
+ *                              the runners (php-embed/ephpm_pool.h)
+ *            (it dies)       another one, after a pause if it did so at once
+ *            restart         pconf is cleared: the parent's mapping goes, and
+ *                            its callback; nobody is signalled
+ *            post_config     of the next cycle: its own spawner; that of
+ *                            before is told to leave once the children of its
+ *                            cycle have (SIGQUIT)
+ *   child    child_init      a submitter's place, held by the main thread
+ *
+ * The parent knows a spawner by its process id, which nobody else can get
+ * before the parent has waited for it.  Ids of those of earlier cycles are in
+ * httpd's retained data, as the module's code may be unloaded meanwhile.
+ */
+
+#include "mod_ephpm.h"
+
+#include "ephpm_pool.h"
+
+#include <ap_mpm.h>
+#include <apr_thread_proc.h>
+#include <mpm_common.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <zend_ini.h>
+
+APLOG_USE_MODULE(ephpm);
+
+ephpm_jobs_t *ephpm_jobs;
+
+static ephpm_pool_t pool;
+static pid_t made_by;
+
+/* ------------------------------------------------------------------ */
+/* What php.ini says                                                   */
+
+/* The settings that a child wants to know before it has a runner's answer. */
+typedef enum known {
+    KNOWN_ENGINE,
+    KNOWN_XBITHACK,
+    KNOWN_COUNT
+} known_t;
+
+static const struct {
+    const char *name;
+    bool by_default;
+} known[KNOWN_COUNT] = {
+    { "engine", true }, { "xbithack", false }
+};
+
+enum { NOT_KNOWN, KNOWN_OFF, KNOWN_ON };
+
+#define STARTING_MS 10
+
+/* Shared with spawner and children, of this cycle. */
+static _Atomic unsigned char *php_says;
+
+/* In the spawner, once PHP has started. */
+static void php_started(void)
+{
+    for (int i = 0; i < KNOWN_COUNT; i++) {
+        const char *name = known[i].name;
+        bool on = zend_ini_long((char *)name, strlen(name), 0) != 0;
+
+        atomic_store(&php_says[i], on ? KNOWN_ON : KNOWN_OFF);
+    }
+    ephpm_settings_check_ini();
+}
+
+static unsigned char said_of(int which)
+{
+    unsigned char said = atomic_load(&php_says[which]);
+
+    for (unsigned ms = 0; said == NOT_KNOWN && !ephpm_child_stopping()
+             && ms < ephpm_settings.runners.queue_ms
+             && ephpm_pulse_get(ephpm_jobs) == EPHPM_PULSE_STARTING;
+         ms += STARTING_MS) {
+        apr_sleep(apr_time_from_msec(STARTING_MS));
+        said = atomic_load(&php_says[which]);
+    }
+    return said;
+}
+
+bool ephpm_runners_flag(const char *name)
+{
+    for (int i = 0; i < KNOWN_COUNT; i++) {
+        if (strcmp(known[i].name, name) == 0) {
+            unsigned char said = said_of(i);
+
+            return said == NOT_KNOWN ? known[i].by_default : said == KNOWN_ON;
+        }
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ */
+/* The table                                                           */
+
+bool ephpm_threaded(void)
+{
+    int threaded = AP_MPMQ_NOT_SUPPORTED;
+
+    return ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS
+           && threaded != AP_MPMQ_NOT_SUPPORTED;
+}
+
+static unsigned mpm_number(int code, unsigned otherwise)
+{
+    int number;
+
+    return ap_mpm_query(code, &number) == APR_SUCCESS && number > 0
+        ? (unsigned)number : otherwise;
+}
+
+const char *ephpm_temp_path(void)
+{
+    return pool.temp_path;
+}
+
+/* Children inherit the mapping and may run this when they exit, while their
+ * threads still serve. */
+static apr_status_t drop_table(void *unused)
+{
+    (void)unused;
+    if (getpid() == made_by) {
+        ephpm_jobs_free(ephpm_jobs);
+        munmap((void *)php_says, KNOWN_COUNT);
+        ephpm_jobs = NULL;
+        php_says = NULL;
+    }
+    return APR_SUCCESS;
+}
+
+/* By default three of four threads may wait for PHP, so that one is left for
+ * everything else. */
+static unsigned queue_length(unsigned processes, unsigned threads)
+{
+    unsigned waiting = threads - threads / 4;
+
+    if (ephpm_settings.runners.queue >= 0) {
+        return (unsigned)ephpm_settings.runners.queue;
+    }
+    if (waiting <= processes) {
+        return threads > processes + 1 ? threads - processes - 1 : 1;
+    }
+    return waiting - processes < EPHPM_QUEUE_MAX ? waiting - processes
+                                                 : EPHPM_QUEUE_MAX;
+}
+
+int ephpm_runners_make(apr_pool_t *pconf, server_rec *server)
+{
+    unsigned threads = mpm_number(AP_MPMQ_MAX_DAEMONS, 1)
+                       * mpm_number(AP_MPMQ_MAX_THREADS, 1);
+    ephpm_jobs_config_t config = {
+        .runners = ephpm_settings.runners.processes,
+        .submitters = mpm_number(AP_MPMQ_HARD_LIMIT_DAEMONS, 64),
+        .events = false,
+    };
+
+    config.queue = queue_length(config.runners, threads);
+    if (config.submitters > EPHPM_SUBMITTERS_MAX) {
+        config.submitters = EPHPM_SUBMITTERS_MAX;
+    }
+    if (config.runners + config.queue >= threads) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server,
+            "EphpmProcesses %u and EphpmQueue %u together are not less than "
+            "MaxRequestWorkers %u: with as many requests for PHP nobody is "
+            "left to serve a file; make one of the two smaller, or "
+            "MaxRequestWorkers larger",
+            config.runners, config.queue, threads);
+    }
+    php_says = mmap(NULL, KNOWN_COUNT, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (php_says == MAP_FAILED) {
+        php_says = NULL;
+    } else {
+        ephpm_jobs = ephpm_jobs_make(&config);
+    }
+    if (ephpm_jobs == NULL) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, server,
+            "shared memory for %u processes of PHP and a queue of %u cannot "
+            "be had: make EphpmProcesses or EphpmQueue smaller, or free "
+            "memory", config.runners, config.queue);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    made_by = getpid();
+    apr_pool_cleanup_register(pconf, NULL, drop_table, apr_pool_cleanup_null);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ */
+/* The spawner's own process                                           */
+
+static void log_outside(int priority, const char *message)
+{
+    ephpm_php_log(NULL, priority, message);
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++) {
+        signal(number, SIG_DFL);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The socket of syslog() or of the journal: libraries know it by its number,
+ * and would write to whatever has the number next. */
+static bool is_log_socket(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    int type = 0;
+    socklen_t type_length = sizeof(type);
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) == 0
+           && type == SOCK_DGRAM
+           && getsockname(fd, (struct sockaddr *)&address, &length) == 0
+           && address.ss_family == AF_UNIX;
+}
+
+/* Listeners, pipes to httpd's children and loggers, log files: none of it is
+ * a script's.  The main error log is standard error. */
+static void close_descriptors(void)
+{
+    int last = (int)sysconf(_SC_OPEN_MAX);
+    DIR *folder = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    int highest = 2;
+
+    if (folder == NULL) {
+        highest = last < 65536 ? last : 65536;
+    } else {
+        while ((entry = readdir(folder)) != NULL) {
+            int fd = atoi(entry->d_name);
+
+            highest = fd > highest ? fd : highest;
+        }
+        closedir(folder);
+    }
+    for (int fd = 3; fd <= highest; fd++) {
+        if (!is_log_socket(fd)) {
+            close(fd);
+        }
+    }
+}
+
+static void check_temp_path(server_rec *server)
+{
+    if (access(pool.temp_path, W_OK | X_OK) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, server,
+            "no files can be made in %s by this user: large requests and "
+            "responses will fail; name another directory with EphpmTempPath",
+            pool.temp_path);
+    }
+}
+
+static _Noreturn void be_spawner(apr_pool_t *pconf, server_rec *server,
+                                 unsigned pause_s)
+{
+    apr_pool_t *own;
+
+    reset_signals();
+    /* What the terminal says to httpd (Ctrl-C, a new size) is httpd's. */
+    setsid();
+    close_descriptors();
+    apr_pool_create(&own, pconf);
+    if (ap_run_drop_privileges(own, server) != OK) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server,
+            "PHP is not started: the privileges of root cannot be dropped");
+        _exit(77);
+    }
+    check_temp_path(server);
+    for (unsigned left = pause_s; left > 0 && getppid() == pool.supervisor;
+         left--) {
+        sleep(1);
+    }
+    ephpm_spawner_run(&pool);
+}
+
+/* ------------------------------------------------------------------ */
+/* ... and in the parent                                               */
+
+/* Changes with the structures below. */
+#define RETAINED_KEY "mod_ephpm spawners 1"
+
+typedef struct kept_spawner {
+    struct kept_spawner *next;
+    apr_proc_t process;
+    int alive;
+} kept_spawner_t;
+
+typedef struct kept {
+    kept_spawner_t *first;
+} kept_t;
+
+/* This cycle's. */
+static kept_spawner_t *spawner;
+static apr_time_t started_at;
+static unsigned pause_s;
+static apr_pool_t *spawner_pool;
+
+#define PAUSE_MAX_S 32u
+#define AT_ONCE apr_time_from_sec(5)
+
+static int start(void);
+
+static kept_t *retained(void)
+{
+    kept_t *kept = ap_retained_data_get(RETAINED_KEY);
+
+    return kept ? kept : ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
+}
+
+static kept_spawner_t *free_place(server_rec *server)
+{
+    kept_t *kept = retained();
+    kept_spawner_t *place = kept->first;
+
+    while (place != NULL && place->alive) {
+        place = place->next;
+    }
+    if (place == NULL) {
+        place = apr_pcalloc(server->process->pool, sizeof(*place));
+        place->next = kept->first;
+        kept->first = place;
+    }
+    return place;
+}
+
+/* pconf is cleared.  At a restart, requests of its cycle are still being
+ * served; at the end they are over. */
+static void at_end(const kept_spawner_t *place)
+{
+    if (place->alive
+        && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING) {
+        kill(place->process.pid, SIGTERM);
+    }
+}
+
+/* Of the cycles before: so that httpd does not wonder who that was. */
+static void old_spawner_event(int reason, void *data, apr_wait_t status)
+{
+    kept_spawner_t *old = data;
+
+    (void)status;
+    switch (reason) {
+    case APR_OC_REASON_DEATH:
+    case APR_OC_REASON_LOST:
+        old->alive = 0;
+        apr_proc_other_child_unregister(old);
+        break;
+    case APR_OC_REASON_UNREGISTER:
+        at_end(old);
+        break;
+    default:
+        break;
+    }
+}
+
+static void spawner_event(int reason, void *data, apr_wait_t status)
+{
+    int state;
+
+    switch (reason) {
+    case APR_OC_REASON_DEATH:
+    case APR_OC_REASON_LOST:
+        spawner->alive = 0;
+        apr_proc_other_child_unregister(data);
+        if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+            && state == AP_MPMQ_STOPPING) {
+            break;
+        }
+        if (apr_time_now() - started_at > AT_ONCE) {
+            pause_s = 0;
+        } else if (pause_s < PAUSE_MAX_S) {
+            pause_s = pause_s ? 2 * pause_s : 1;
+        }
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ephpm_main_server,
+            WIFSIGNALED(status)
+                ? "the spawner of PHP's processes (pid %d) was ended by "
+                  "signal %d; another one starts%s"
+                : "the spawner of PHP's processes (pid %d) ended with status "
+                  "%d; another one starts%s",
+            (int)spawner->process.pid,
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+            pause_s ? apr_psprintf(spawner_pool, " in %u s", pause_s) : "");
+        start();
+        break;
+    case APR_OC_REASON_UNREGISTER:
+        at_end(data);
+        break;
+    default:
+        break;
+    }
+}
+
+static int start(void)
+{
+    server_rec *server = ephpm_main_server;
+    apr_status_t status;
+
+    spawner = free_place(server);
+    pool.supervisor = getpid();
+    status = apr_proc_fork(&spawner->process, spawner_pool);
+    if (status == APR_INCHILD) {
+        be_spawner(spawner_pool, server, pause_s);
+    }
+    if (status != APR_INPARENT) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, status, server,
+                     "the spawner of PHP's processes cannot be forked");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    spawner->alive = 1;
+    started_at = apr_time_now();
+    apr_proc_other_child_register(&spawner->process, spawner_event, spawner,
+                                  NULL, spawner_pool);
+    return OK;
+}
+
+/* Leave once the children of your cycle have left. */
+static void dismiss_old(apr_pool_t *pconf)
+{
+    for (kept_spawner_t *old = retained()->first; old != NULL;
+         old = old->next) {
+        if (old->alive) {
+            apr_proc_other_child_register(&old->process, old_spawner_event,
+                                          old, NULL, pconf);
+            kill(old->process.pid, SIGQUIT);
+        }
+    }
+}
+
+static const ephpm_pool_store_t *list_stores(apr_pool_t *pconf)
+{
+    const apr_array_header_t *stores = ephpm_settings.stores;
+    ephpm_pool_store_t *list = apr_pcalloc(pconf,
+        (apr_size_t)(stores->nelts + 1) * sizeof(*list));
+
+    for (int i = 0; i < stores->nelts; i++) {
+        const ephpm_store_t *store = &APR_ARRAY_IDX(stores, i, ephpm_store_t);
+
+        list[i].name = store->name;
+        list[i].memory = store->memory;
+        list[i].size_bytes = store->size_bytes;
+    }
+    return list;
+}
+
+int ephpm_runners_start(apr_pool_t *pconf)
+{
+    static zend_module_entry *const modules[] = {
+        &ephpm_module_entry, &ephpm_apache_entry
+    };
+    const ephpm_runner_settings_t *settings = &ephpm_settings.runners;
+    const char *folder = settings->temp_path;
+
+    if (folder == NULL
+        && apr_temp_dir_get(&folder, pconf) != APR_SUCCESS) {
+        folder = "/tmp";
+    }
+    pool = (ephpm_pool_t){
+        .jobs = ephpm_jobs,
+        .sapi_name = ephpm_httpd.name,
+        .sapi_title = ephpm_httpd.title,
+        .ini_path = ephpm_settings.ini_path,
+        .modules = modules,
+        .module_count = sizeof(modules) / sizeof(modules[0]),
+        .stores = list_stores(pconf),
+        .store_count = (unsigned)ephpm_settings.stores->nelts,
+        .process_title = "httpd: ephpm runner",
+        .php_answers = true,
+        .temp_path = folder,
+        .slowlog = settings->slowlog,
+        .slowlog_ms = settings->slowlog_ms,
+        .terminate_ms = settings->terminate_ms,
+        .max_requests = settings->max_requests,
+        .stop_ms = 5000,
+        .log = log_outside,
+        .started = php_started,
+    };
+    spawner_pool = pconf;
+    pause_s = 0;
+    dismiss_old(pconf);
+    return start();
+}
+
+/* ------------------------------------------------------------------ */
+/* Children                                                            */
+
+static _Atomic bool stopping;
+static bool attached;
+
+void ephpm_runners_attach(server_rec *server)
+{
+    if (ephpm_submitter_attach(ephpm_jobs, -1) < 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server,
+            "there is no place for this process in the table of PHP's jobs: "
+            "it answers 503 for scripts");
+        return;
+    }
+    attached = true;
+}
+
+void ephpm_runners_detach(void)
+{
+    if (attached) {
+        attached = false;
+        ephpm_submitter_detach(ephpm_jobs);
+    }
+}
+
+/* Threads that wait for a runner look every EPHPM_LOOK_AGAIN_MS. */
+void ephpm_runners_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    (void)pchild;
+    if (!graceful) {
+        atomic_store(&stopping, true);
+    }
+}
+
+bool ephpm_child_stopping(void)
+{
+    return atomic_load_explicit(&stopping, memory_order_relaxed);
+}
