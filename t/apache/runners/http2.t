@@ -1,0 +1,78 @@
+# HTTP/2: its streams are served by threads of its own.
+
+use strict;
+use warnings;
+use Digest::MD5 qw(md5_hex);
+use EphpmTest;
+use OwnServer;
+use Runners;
+use Test::More;
+
+plan skip_all => 'this httpd has no mod_http2'
+    unless -e "$ENV{HTTPD_MODULES_DIR}/mod_http2.so";
+my $curl = `curl --version 2>&1 < /dev/null`;
+plan skip_all => 'no curl with HTTP/2: apt-get install curl'
+    unless $curl =~ /\bHTTP2\b/;
+
+my $server = runner_server(threads => 16, config => OwnServer::load('http2')
+    . "Protocols h2c http/1.1\nH2MinWorkers 4\nH2MaxWorkers 16\n"
+    . "EphpmProcesses 4\nEphpmQueue 64\n");
+$server->page('show.php', '<?php echo $_SERVER["SERVER_PROTOCOL"], " ", '
+    . '$_SERVER["REQUEST_METHOD"], " ", '
+    . 'strlen($b = file_get_contents("php://input")), " ", md5($b);');
+$server->page('large.php', '<?php for ($i = 0; $i < 32; $i++) { '
+    . 'echo str_repeat(hash("md5", "$i"), 2048); }');
+$server->page('sleep.php', '<?php usleep(300000); echo "slept";');
+$server->page('crash.php', '<?php echo str_repeat("x", 200000); flush(); '
+    . 'posix_kill(getmypid(), SIGSEGV);');
+$server->page('dies.php', '<?php posix_kill(getmypid(), SIGSEGV);');
+my $large = join '', map { md5_hex($_) x 2048 } 0 .. 31;
+ok $server->start, 'a server starts' or diag $server->said . $server->logged;
+my $at = "http://127.0.0.1:$server->{port}";
+
+sub curl {
+    my ($arguments) = @_;
+    my $said = `curl -sS --http2-prior-knowledge --max-time 120 $arguments 2>&1 < /dev/null`;
+    return wantarray ? ($said, $? >> 8) : $said;
+}
+
+is curl("$at/show.php"), 'HTTP/2.0 GET 0 ' . md5_hex(''), 'a page';
+is curl("-d abc $at/show.php"), 'HTTP/2.0 POST 3 ' . md5_hex('abc'), 'a form';
+my $file = spew("$server->{dir}/body", $large);
+is curl("-T $file $at/show.php"),
+    'HTTP/2.0 PUT ' . length($large) . ' ' . md5_hex($large), 'a large body';
+is curl("-T - $at/show.php"), 'HTTP/2.0 PUT 0 ' . md5_hex(''),
+    'a body without a length';
+is md5_hex(curl("$at/large.php")), md5_hex($large), 'a large page';
+is curl("-o /dev/null -w '%{http_code}' -I $at/large.php"), 200, 'HEAD';
+is curl("-o /dev/null -w '%{http_code}' $at/missing.php"), 404, 'not found';
+
+# Many streams of one connection.
+my $many = curl('--parallel --parallel-max 30 '
+    . join ' ', map { "-o $server->{dir}/out-$_ $at/large.php?$_" } 1 .. 30);
+is $many, '', '30 large pages over one connection';
+is scalar(grep { md5_hex(slurp("$server->{dir}/out-$_")) eq md5_hex($large) }
+    1 .. 30), 30, '... each whole';
+unlink glob "$server->{dir}/out-*";
+curl('--parallel --parallel-max 12 ' . join ' ',
+    map({ "-o $server->{dir}/out-$_ $at/sleep.php?$_" } 1 .. 3),
+    map { "-o $server->{dir}/out-$_ $at/hello.php?$_" } 4 .. 12);
+is join(' ', map { slurp("$server->{dir}/out-$_") } 1 .. 12),
+    join(' ', ('slept') x 3, ('hello') x 9),
+    'some sleep, and others are served';
+
+# A slow client.
+my $slow = curl("--limit-rate 1M $at/large.php");
+is md5_hex($slow), md5_hex($large), 'a slow client gets it all';
+
+# Crashes.
+is curl("-o /dev/null -w '%{http_code}' $at/dies.php"), 502, 'a crash: 502';
+my ($cut, $status) = curl("-o $server->{dir}/cut $at/crash.php");
+isnt $status, 0, 'a crash in the output: the client sees that it is cut short';
+is curl("$at/hello.php"), 'hello', '... and others are served';
+my $figures = figures($server);
+is "$figures->{busy} $figures->{queued}", '0 0', 'no job is left over';
+unlike $server->logged, qr/child pid \d+ exit signal/, "none of httpd's own processes has crashed";
+$server->stop;
+
+done_testing;
