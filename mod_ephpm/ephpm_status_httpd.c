@@ -136,6 +136,17 @@ static const ephpm_status_store_t *list_stores(apr_pool_t *pool)
     return list;
 }
 
+/* PHP is in other processes. */
+static void ask_runners(request_rec *r, ephpm_status_t *status)
+{
+    ephpm_status_runners_t *runners = apr_palloc(r->pool, sizeof(*runners));
+
+    ephpm_facts_fill(ephpm_jobs, status,
+                     apr_palloc(r->pool, EPHPM_FACTS_BYTES));
+    ephpm_facts_runners(ephpm_jobs, runners);
+    status->runners = runners;
+}
+
 static void collect(request_rec *r, ephpm_status_t *status)
 {
     const ephpm_server_config_t *config =
@@ -157,8 +168,7 @@ static void collect(request_rec *r, ephpm_status_t *status)
     }
     count_workers(&status->workers);
     if (ephpm_jobs != NULL) {
-        ephpm_facts_fill(ephpm_jobs, status,
-                         apr_palloc(r->pool, EPHPM_FACTS_BYTES));
+        ask_runners(r, status);
     } else {
         ephpm_status_ask_php(status);
     }

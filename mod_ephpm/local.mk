@@ -9,10 +9,12 @@ mod_ephpm_mod_ephpm_la_CPPFLAGS = $(PHP_EMBED_CPPFLAGS) $(HTTPD_CPPFLAGS) \
 mod_ephpm_mod_ephpm_la_CFLAGS = $(PHP_EMBED_CFLAGS) $(HTTPD_CFLAGS)
 mod_ephpm_mod_ephpm_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-export-symbols-regex '^ephpm_module$$' $(LIBPHP_LIBS)
-mod_ephpm_mod_ephpm_la_LIBADD = php-embed/libephpm_sapi.la \
+mod_ephpm_mod_ephpm_la_LIBADD = php-embed/libephpm_pool.la \
+	php-embed/libephpm_sapi.la \
 	php-embed/libephpm_ext.la php-embed/libephpm_status.la \
 	php-embed/libephpm_jobs.la kvcore/libkvcore.la
-mod_ephpm_mod_ephpm_la_DEPENDENCIES = php-embed/libephpm_sapi.la \
+mod_ephpm_mod_ephpm_la_DEPENDENCIES = php-embed/libephpm_pool.la \
+	php-embed/libephpm_sapi.la \
 	php-embed/libephpm_ext.la php-embed/libephpm_status.la \
 	php-embed/libephpm_jobs.la kvcore/libkvcore.la $(LIBPHP_NEEDED_LIB)
 mod_ephpm_mod_ephpm_la_SOURCES = \
