@@ -3,6 +3,7 @@
 # One program for each topic; all but threads_test run under valgrind too.
 RUNNER_NAMES = \
 	t/runner/jobs_test \
+	t/runner/ring_test \
 	t/runner/states_test \
 	t/runner/wake_test
 
@@ -30,6 +31,10 @@ t_runner_librunt_la_SOURCES = \
 t_runner_jobs_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_jobs_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_jobs_test_LDADD = $(RUNNER_LIBS)
+
+t_runner_ring_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
+t_runner_ring_test_CFLAGS = $(RUNNER_CFLAGS)
+t_runner_ring_test_LDADD = $(RUNNER_LIBS)
 
 t_runner_states_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_states_test_CFLAGS = $(RUNNER_CFLAGS)
