@@ -389,7 +389,8 @@ static void spawner_event(int reason, void *data, apr_wait_t status)
             && state == AP_MPMQ_STOPPING) {
             break;
         }
-        if (apr_time_now() - started_at > AT_ONCE) {
+        /* One that was killed has done nothing wrong. */
+        if (WIFSIGNALED(status) || apr_time_now() - started_at > AT_ONCE) {
             pause_s = 0;
         } else if (pause_s < PAUSE_MAX_S) {
             pause_s = pause_s ? 2 * pause_s : 1;

@@ -331,7 +331,6 @@ static void write_request(const submit_t *submit, bool show,
     ephpm_snapshot_number(writer, EPHPM_ITEM_FLAGS, flags);
     write_settings(writer, submit->config->ini);
     write_table(writer, EPHPM_ITEM_VARIABLE, r->subprocess_env);
-    ephpm_snapshot_pair(writer, EPHPM_ITEM_VARIABLE, "PHP_SELF", r->uri);
     write_table(writer, EPHPM_ITEM_HEADER, r->headers_in);
     write_table(writer, EPHPM_ITEM_RESPONSE_HEADER, r->headers_out);
     write_table(writer, EPHPM_ITEM_NOTE, r->notes);

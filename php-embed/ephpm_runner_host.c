@@ -290,13 +290,19 @@ static void each_pair(const ephpm_run_t *run, ephpm_item_t kind,
 static void each_variable(void *request, ephpm_pair_fn pass, void *to)
 {
     const ephpm_run_t *run = request;
-    const char *uri = run->snapshot.texts[EPHPM_ITEM_URI];
+    const ephpm_snapshot_t *snapshot = &run->snapshot;
+    const char *uri = snapshot->texts[EPHPM_ITEM_URI];
 
-    /* Unless the host says otherwise. */
+    each_pair(run, EPHPM_ITEM_VARIABLE, pass, to);
+    for (size_t i = 0; i < snapshot->pair_count; i++) {
+        if (snapshot->pairs[i].kind == EPHPM_ITEM_VARIABLE
+            && strcmp(snapshot->pairs[i].name, "PHP_SELF") == 0) {
+            return;
+        }
+    }
     if (uri != NULL) {
         pass(to, "PHP_SELF", uri);
     }
-    each_pair(run, EPHPM_ITEM_VARIABLE, pass, to);
 }
 
 static void each_request_header(void *request, ephpm_pair_fn pass, void *to)

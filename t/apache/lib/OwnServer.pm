@@ -40,6 +40,8 @@ sub for_threads {
     $config =~ s/^(\s*)StartServers .*\n/$1StartServers 1\n/mg;
     $config = "ThreadsPerChild 2\n$config"
         unless $config =~ /^\s*ThreadsPerChild/m;
+    $config = "MaxRequestWorkers 12\n$config"
+        unless $config =~ /^\s*MaxRequestWorkers/m;
     return $config;
 }
 

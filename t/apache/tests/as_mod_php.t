@@ -19,7 +19,7 @@ my @modules = qw(actions alias auth_basic auth_digest authn_core authn_file
     authz_core authz_user dir env headers include mime negotiation rewrite
     setenvif);
 my %server = (
-    theirs => OwnServer->new(module => 0,
+    theirs => OwnServer->new(module => 0, mpm => 'prefork',
         head => "LoadModule php_module $mod_php\n"),
     ours => OwnServer->new,
 );
@@ -227,6 +227,13 @@ sub same {
             : request(port => $server->{port}, %$request);
         $got{$name} = normal($server, $r);
     }
+    # A page of a runner has a length where it came whole, up to 56 KiB; in
+    # line httpd has sent the first 8000 bytes before it knows.
+    if (threaded() && $got{theirs} =~ /^Transfer-Encoding: chunked$/m
+        && $got{ours} =~ /^Content-Length: /m) {
+        $got{ours} =~ s/^Content-Length: .*\n//m;
+        $got{theirs} =~ s/^Transfer-Encoding: .*\n//m;
+    }
     is $got{ours}, $got{theirs}, $what;
     my $pattern = $log{log} // $log{ours};
     if ($pattern) {
@@ -350,8 +357,8 @@ like same('Digest: joe', digest('joe', 'word', '/digest/show.php')),
     qr/"REMOTE_USER": "joe".*"AUTH_TYPE": "Digest"/s, '... whom the script sees';
 same('Digest: a wrong word', digest('joe', 'other', '/digest/show.php'));
 
-# What scripts answer.
-same($_, code($_)) for (
+# What scripts answer.  virtual() and look-ups need the server's own process.
+same($_, code($_)) for grep { !threaded() || !/virtual|lookup/ } (
     'http_response_code(204); echo "body";',
     'http_response_code(304); echo "body";',
     'http_response_code(404);',

@@ -137,8 +137,10 @@ my $connection = send_request(connect_to(), path => '/limited/echo.php',
     method => 'PUT', keep => 1, body => chunked("GET /hello.php HTTP/1.1\r\n"
     . "Host: localhost\r\n\r\n" . 'x' x 2000, 100),
     headers => [ 'Transfer-Encoding' => 'chunked' ]);
-is read_response($connection)->{body}, 'ran -',
-    '... where a script does not read them: it has answered already';
+is read_response($connection)->{body},
+    threaded() ? '413 /limited/echo.php GET' : 'ran -', threaded()
+    ? '... where a script would not read them: the server has, before it runs'
+    : '... where a script does not read them: it has answered already';
 is read_response($connection), undef,
     '... and what is left of them is not the next request';
 $got = request(path => '/limited/echo.php', body => "zz\r\nnonsense\r\n",

@@ -83,14 +83,80 @@ refused('php_flag true, which mod_php took for Off', "php_flag name true\n",
 refused('a directive that is none', "EphpmStores a 4M\n",
     qr/Invalid command 'EphpmStores'/);
 
-# The server as a whole.
-for my $mpm (qw(event worker)) {
+# Runners.
+my $runners = "EphpmProcesses 3\nEphpmQueue 0\nEphpmQueueTimeout 500ms\n"
+    . "EphpmRequestTerminateTimeout 2min\nEphpmSlowLog slow.log 5s\n"
+    . "EphpmMaxRequests 500\nEphpmBuffering Off\n"
+    . "EphpmTempPath $ENV{EPHPM_SCRATCH}\nEphpmMaxTempFileSize 0\n";
+is +(check($runners))[0], 0, 'the directives for runners';
+is +(check("<Directory />\nEphpmBuffering On\nEphpmMaxTempFileSize 1G\n"
+    . "</Directory>\n"))[0], 0, '... of a directory';
+for my $case ([ 'EphpmProcesses', 1, 1000, qw(0 1001 -1 many 4.5 1x) ],
+    [ 'EphpmQueue', 0, 65536, qw(-1 65537 long) ],
+    [ 'EphpmMaxRequests', 0, 2147483647, qw(-1 2147483648 often) ]) {
+    my ($name, $min, $max, @wrong) = @$case;
+    refused("$name $_", "$name $_\n",
+        qr/$name: '\Q$_\E' is not a number from $min to $max/) for @wrong;
+    is +(check("$name $_\n"))[0], 0, "$name $_" for $min, $max;
+}
+for my $case ([ 'EphpmQueueTimeout', '', qw(0 -1s soon 2d 25h) ],
+    [ 'EphpmRequestTerminateTimeout', '', qw(-1 never 25h) ],
+    [ 'EphpmSlowLog', 'slow.log', qw(0 now) ]) {
+    my ($name, $first, @wrong) = @$case;
+    refused("$name $first $_", "$name $first $_\n",
+        qr/$name: '\Q$_\E' is not a time: write seconds, or a number with ms/)
+        for @wrong;
+}
+is +(check("EphpmRequestTerminateTimeout 0\n"))[0], 0,
+    'EphpmRequestTerminateTimeout 0';
+refused('EphpmSlowLog without a time', "EphpmSlowLog slow.log\n",
+    qr/EphpmSlowLog takes two arguments/);
+refused("EphpmMaxTempFileSize $_", "EphpmMaxTempFileSize $_\n",
+    qr/EphpmMaxTempFileSize: '\Q$_\E' is not a size/) for qw(large -1 1Q);
+refused('EphpmBuffering maybe', "EphpmBuffering maybe\n",
+    qr/EphpmBuffering must be On or Off/);
+refused('an EphpmTempPath that is not there', "EphpmTempPath /no/such\n",
+    qr{EphpmTempPath /no/such: there is no such directory});
+refused("$_ inside of a host", "<VirtualHost *:80>\n$_\n</VirtualHost>\n",
+    qr/cannot occur within <VirtualHost>/) for 'EphpmProcesses 3',
+    'EphpmQueue 3', 'EphpmQueueTimeout 3', 'EphpmRequestTerminateTimeout 3',
+    'EphpmSlowLog slow.log 3', 'EphpmMaxRequests 3', 'EphpmTempPath /tmp';
+{
+    my $prefork = OwnServer->new(mpm => 'prefork',
+        config => "$runners$php<Directory />\nEphpmBuffering On\n"
+        . "</Directory>\n");
+    $prefork->page('a.php', '<?php echo "in line";');
+    ok $prefork->start, 'all of them under prefork: it starts'
+        or diag $prefork->said . $prefork->logged;
+    is $prefork->get('/a.php')->{body}, 'in line', '... and serves';
+    my $log = $prefork->said . $prefork->logged;
+    for my $name (map { /^(\w+)/ } split /\n/, $runners) {
+        my $times = () = $log =~ /httpd\.conf:\d+: $name does nothing under the prefork MPM/g;
+        is $times, 1, "... with one notice of $name";
+    }
+    $prefork->stop;
+}
+{
+    my ($mpm) = grep { -e "$ENV{HTTPD_MODULES_DIR}/mod_mpm_$_.so" }
+        qw(event worker);
     SKIP: {
-        skip "this httpd has no $mpm MPM", 2
+        skip 'this httpd has no threaded MPM', 2 unless $mpm;
+        my $threads = OwnServer->new(mpm => $mpm, config => "$runners$php");
+        ok $threads->start, "all of them under $mpm: it starts"
+            or diag $threads->said . $threads->logged;
+        unlike $threads->said . $threads->logged, qr/does nothing/,
+            '... and nothing is said';
+        $threads->stop;
+    }
+}
+
+# The server as a whole.
+for my $mpm (qw(prefork event worker)) {
+    SKIP: {
+        skip "this httpd has no $mpm MPM", 1
             unless -e "$ENV{HTTPD_MODULES_DIR}/mod_mpm_$mpm.so";
-        refused("the $mpm MPM", '',
-            qr/mod_ephpm needs the prefork MPM for now, and this is $mpm: a2dismod mpm_$mpm && a2enmod mpm_prefork/,
-            mpm => $mpm, where => 0);
+        is +(check("EphpmStore default 4M\nEphpmKv default\n$php",
+            mpm => $mpm))[0], 0, "the $mpm MPM";
     }
 }
 my ($mod_php) = glob "$ENV{HTTPD_MODULES_DIR}/libphp8*.so";
@@ -98,11 +164,12 @@ SKIP: {
     skip 'mod_php is not installed: apt-get install libapache2-mod-php', 4
         unless $mod_php;
     my $line = "LoadModule php_module $mod_php\n";
+    # Under a threaded MPM it refuses by itself.
     refused('mod_php after it', $line,
         qr/mod_php is loaded beside mod_ephpm.*remove one of the two/,
-        where => 0);
-    refused('mod_php before it', '',
-        qr/mod_php is loaded beside mod_ephpm/, head => $line, where => 0);
+        where => 0, mpm => 'prefork');
+    refused('mod_php before it', '', qr/mod_php is loaded beside mod_ephpm/,
+        head => $line, where => 0, mpm => 'prefork');
 }
 
 # A library that says that it is another PHP.

@@ -42,7 +42,7 @@ END
 sub has { return -e "$modules/mod_$_[0].so" }
 sub load { return join '', map { OwnServer::load($_) } @_ }
 
-sub server {
+sub server_with {
     my ($config) = @_;
     my $server = OwnServer->new(config => '');
     my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
@@ -66,7 +66,7 @@ is system("$cc $ENV{HTTPD_CPPFLAGS} -shared -fPIC -o $so $source"), 0,
     'a module that uses the provider';
 my $probing = "LoadModule probe_module $so\n<Location /probe>\n"
     . "SetHandler probe\n</Location>\n";
-my $server = server("${probing}ProbeCache ephpm:own\n");
+my $server = server_with("${probing}ProbeCache ephpm:own\n");
 ok $server->start, 'a server starts' or diag $server->said . $server->logged;
 
 sub probe { return $server->get("/probe?$_[0]")->{body} }
@@ -129,7 +129,7 @@ like $server->said . $server->logged,
 SKIP: {
     skip 'this httpd has no mod_authn_socache', 6
         unless has('authn_socache');
-    $server = server(sub { my ($it) = @_; return load(qw(auth_basic
+    $server = server_with(sub { my ($it) = @_; return load(qw(auth_basic
         authn_core authn_file authn_socache authz_user)) . <<"END" });
 AuthnCacheSOCache ephpm:own
 <Location /hello.txt>
@@ -163,7 +163,7 @@ END
 SKIP: {
     skip 'this httpd has no mod_cache_socache', 4
         unless has('cache') && has('cache_socache');
-    $server = server(load(qw(cache cache_socache)) . <<'END');
+    $server = server_with(load(qw(cache cache_socache)) . <<'END');
 CacheSocache ephpm:own
 CacheEnable socache /page.php
 CacheSocacheMaxSize 102400
@@ -207,7 +207,7 @@ MinSpareServers 4
     SSLCertificateKeyFile $it->{dir}/key.pem
 </VirtualHost>
 END
-    $server = server($tls);
+    $server = server_with($tls);
     my $dir = $server->{dir};
     system("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost "
         . "-days 2 -keyout $dir/key.pem -out $dir/cert.pem > $dir/req.log "
