@@ -159,6 +159,13 @@ static void drop(kv_store_t *store, kv_shard_t *shard, const seen_t *seen,
     kv_count(store, why, 1);
 }
 
+/* A segment without a live record goes back to the pool. */
+static void recycle(kv_store_t *store, kv_shard_t *shard, uint32_t segment)
+{
+    kv_segment_unlink(store, shard, segment);
+    kv_pool_return(store, segment);
+}
+
 /* Clear or copy forward every live record of the segment, then recycle it.
  * false: a record that must stay found no room; what was done is done. */
 static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
@@ -221,8 +228,7 @@ static bool empty_segment(kv_store_t *store, kv_shard_t *shard,
     if (ld_rlx(&store->segment[segment].live_bytes) != 0) {
         return false;
     }
-    kv_segment_unlink(store, shard, segment);
-    kv_pool_return(store, segment);
+    recycle(store, shard, segment);
     return true;
 }
 
@@ -280,6 +286,13 @@ static bool is_open(const kv_shard_t *shard, kv_queue_t queue,
     return ld_rlx(&shard->open[queue]) == segment + 1;
 }
 
+/* In neither queue. */
+static bool is_closed(const kv_shard_t *shard, uint32_t segment)
+{
+    return !is_open(shard, KV_QUEUE_SMALL, segment) &&
+           !is_open(shard, KV_QUEUE_MAIN, segment);
+}
+
 /* May the policy choose from this log segment? */
 static bool may_choose(const kv_store_t *store, const kv_shard_t *shard,
                        uint32_t segment, bool open_too)
@@ -321,9 +334,7 @@ static void look_at_segments(kv_store_t *store, kv_shard_t *shard,
         }
         uint32_t dead = ld_rlx(&books->write_off) - KV_SEGMENT_HEAD_BYTES -
                         live;
-        if (dead > choice->dead_bytes &&
-            !is_open(shard, KV_QUEUE_SMALL, segment) &&
-            !is_open(shard, KV_QUEUE_MAIN, segment)) {
+        if (dead > choice->dead_bytes && is_closed(shard, segment)) {
             choice->deadest = segment;
             choice->dead_bytes = dead;
         }
@@ -437,8 +448,7 @@ void kv_evict_idle(kv_store_t *store, kv_shard_t *shard)
     for (look_at_segments(store, shard, false, &choice);
          choice.idle != KV_NO_SEGMENT;
          look_at_segments(store, shard, false, &choice)) {
-        kv_segment_unlink(store, shard, choice.idle);
-        kv_pool_return(store, choice.idle);
+        recycle(store, shard, choice.idle);
     }
 }
 
@@ -500,8 +510,7 @@ static bool evict_one(kv_store_t *store, kv_shard_t *shard, bool strict,
     for (uint32_t sweeps = 0;; sweeps++) {
         look_at_segments(store, shard, open_too, &choice);
         if (choice.idle != KV_NO_SEGMENT) {
-            kv_segment_unlink(store, shard, choice.idle);
-            kv_pool_return(store, choice.idle);
+            recycle(store, shard, choice.idle);
             return true;
         }
         if (choice.overdue == KV_NO_SEGMENT || sweeps == SWEEPS) {
@@ -680,10 +689,8 @@ static void recycle_recent(kv_store_t *store, kv_shard_t *shard)
         if (ld_rlx(&books->live_bytes) == 0 &&
             kv_word_state(ld_rlx(&store->words[segment])) !=
                 KV_STATE_LARGE &&
-            !is_open(shard, KV_QUEUE_SMALL, segment) &&
-            !is_open(shard, KV_QUEUE_MAIN, segment)) {
-            kv_segment_unlink(store, shard, segment);
-            kv_pool_return(store, segment);
+            is_closed(shard, segment)) {
+            recycle(store, shard, segment);
         }
     }
 }
@@ -767,57 +774,4 @@ kv_result_t kv_evict_for_chunk(kv_store_t *store, uint32_t *segment)
         }
     }
     return KV_NO_ROOM;
-}
-
-_Atomic uint64_t *kv_evict_from_chain(kv_store_t *store, kv_shard_t *shard,
-                                      kv_bucket_t *home)
-{
-    kv_bucket_t *buckets =
-        kv_shard_buckets(store, kv_shard_number(store, shard));
-    kv_bucket_t *bucket = home;
-    _Atomic uint64_t *victim = NULL;
-    void *victim_record = NULL;
-    kv_shape_t victim_shape;
-    uint64_t victim_rank = UINT64_MAX;
-    int64_t now_ms = kv_now_ms();
-
-    for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
-         depth++) {
-        for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
-            uint64_t slot = ld_rlx(&bucket->slot[i]);
-            uint64_t room;
-            kv_shape_t shape;
-            unsigned char *record =
-                slot == 0 ? NULL : kv_slot_record(store, slot, &room);
-            if (record == NULL || !kv_record_shape(record, room, &shape)) {
-                continue;
-            }
-            int64_t deadline_ms = kv_record_deadline_ms(record, shape.flags);
-            bool expired = deadline_ms != 0 && deadline_ms <= now_ms;
-            if (!expired &&
-                (store->config.eviction == KV_NOEVICTION ||
-                 (store->config.eviction == KV_VOLATILE_LRU &&
-                  deadline_ms == 0))) {
-                continue;
-            }
-            /* Expired, else least used, else longest unchanged. */
-            uint64_t rank = expired ? 0
-                            : 1 + (slot & KV_FREQUENCY_MASK) * 256 +
-                                  shape.version;
-            if (rank < victim_rank) {
-                victim_rank = rank;
-                victim = &bucket->slot[i];
-                victim_record = record;
-                victim_shape = shape;
-            }
-        }
-        bucket = kv_bucket_next(store, buckets, ld_rlx(&bucket->tail));
-    }
-    if (victim == NULL) {
-        return NULL;
-    }
-    kv_slot_clear(store, shard, home, victim, victim_record, &victim_shape, 0);
-    kv_count(store, victim_rank == 0 ? KV_COUNT_EXPIRATIONS
-                                     : KV_COUNT_EVICTIONS, 1);
-    return victim;
 }

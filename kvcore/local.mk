@@ -18,6 +18,7 @@ kvcore_libkvcore_la_SOURCES = \
 	kvcore/kv_derive.c \
 	kvcore/kv_derive.h \
 	kvcore/kv_evict.c \
+	kvcore/kv_evict_chain.c \
 	kvcore/kv_evict.h \
 	kvcore/kv_futex.h \
 	kvcore/kv_grow.c \
