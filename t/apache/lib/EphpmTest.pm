@@ -33,8 +33,10 @@ sub vars {
 
 sub port { return $EphpmTest::port // vars('port') }
 
-# Does httpd's PHP run beside it, in runners?
-sub threaded { return ($ENV{EPHPM_MPM} // 'prefork') ne 'prefork' }
+# Does PHP run beside the server's own processes?
+sub threaded {
+    return server() eq 'nginx' || ($ENV{EPHPM_MPM} // 'prefork') ne 'prefork';
+}
 
 sub connect_to {
     my ($port) = @_;

@@ -2,23 +2,27 @@
 
 use strict;
 use warnings;
-use Apache::Test ();
 use Test::More;
 use EphpmTest;
 
+my $apache = server() eq 'apache';
+
 my $r = php('echo PHP_SAPI, " ", $_SERVER["REQUEST_METHOD"];');
 is $r->{status}, 200, 'a page is served';
-is $r->{body}, 'apache2handler GET', 'under the name of mod_php';
+is $r->{body}, ($apache ? 'apache2handler' : 'fpm-fcgi') . ' GET',
+    'under the name of mod_php or php-fpm';
 is header($r, 'Content-Type'), 'text/html; charset=UTF-8',
     "PHP's default content type";
 like header($r, 'X-Powered-By'), qr{^PHP/8\.}, 'PHP announces itself';
 is header($r, 'X-Stands-In'), 'yes',
-    '<IfModule mod_php.c> and <IfModule php_module> hold';
+    '<IfModule mod_php.c> and <IfModule php_module> hold' if $apache;
 
 $r = php('phpinfo();');
 ok $r->{body} =~ />ephpm support\s*</, 'phpinfo() has the extension';
-ok $r->{body} =~ /Apache 2 Handler/, 'and the server';
-ok $r->{body} =~ /HTTP Request Headers/, 'and the request';
+if ($apache) {
+    ok $r->{body} =~ /Apache 2 Handler/, 'and the server';
+    ok $r->{body} =~ /HTTP Request Headers/, 'and the request';
+}
 
 for my $method (qw(PUT DELETE PATCH OPTIONS)) {
     is php('echo $_SERVER["REQUEST_METHOD"];', method => $method)->{body},
@@ -98,7 +102,7 @@ is join('|', map { header($r, $_) // '-' } qw(X-A X-C X-Powered-By)),
 $r = php('setcookie("a", "1"); setcookie("b", "2");');
 is scalar(headers($r, 'Set-Cookie')), 2, 'two cookies are two headers';
 is header(php('echo 1;'), 'X-Early'), 'early',
-    "headers of other modules stay";
+    "headers of other modules stay" if $apache;
 is header(php('echo 1;'), 'ETag'), undef, 'but no stale ETag';
 is header(php('header_remove("X-Early");'), 'X-Early'), undef,
     'a script can remove what other modules have set';
@@ -143,15 +147,23 @@ is php('header("X-A: 1"); echo apache_response_headers()["X-A"];')->{body},
 is php('echo apache_request_headers()["X-B"], getallheaders()["X-B"];',
     headers => [ 'X-B' => 'b' ])->{body}, 'bb',
     'apache_request_headers(), getallheaders()';
-is php('echo function_exists("apache_get_version") '
-    . '? apache_get_version() : "";')->{body} =~ m{^Apache/.*ephpm/}, 1,
-    'apache_get_version()';
-is php('echo in_array("mod_ephpm", apache_get_modules()) ? "in" : "out";')
-    ->{body}, 'in', 'apache_get_modules()';
-is php('echo extension_loaded("apache2handler") ? 1 : 0;')->{body}, 1,
-    "the extension that is known as mod_php's";
+if ($apache) {
+    is php('echo function_exists("apache_get_version") '
+        . '? apache_get_version() : "";')->{body} =~ m{^Apache/.*ephpm/}, 1,
+        'apache_get_version()';
+    is php('echo in_array("mod_ephpm", apache_get_modules()) ? "in" : "out";')
+        ->{body}, 'in', 'apache_get_modules()';
+    is php('echo extension_loaded("apache2handler") ? 1 : 0;')->{body}, 1,
+        "the extension that is known as mod_php's";
+}
 
 # Interim responses.
+if (!$apache) {
+    is php('echo var_export(headers_send(103), true);')->{body}, 'false',
+        'headers_send(103): not to be had from this server';
+    done_testing;
+    return 1;
+}
 $socket = send_request(connect_to(), path => '/hints.php');
 my $hints = read_response($socket, 'GET');
 is $hints->{status}, 103, 'headers_send(103): early hints';

@@ -2,17 +2,16 @@
 
 use strict;
 use warnings;
-use Apache::Test ();
 use EphpmTest;
 use File::Basename qw(basename);
 use Test::More;
 
-my $folder = Apache::Test::vars('documentroot') . '/scripts';
+my $folder = vars('documentroot') . '/scripts';
 my @expected = glob "$folder/*.expect";
 ok @expected > 20, 'the scripts are there';
 for my $expect (@expected) {
     my $name = basename($expect, '.expect');
-    # The second time from opcache, most likely in another child.
+    # The second time from opcache, most likely in another process.
     for my $time (1, 2) {
         my $r = get("/scripts/$name.php");
         is $r->{body}, slurp($expect), "$name, time $time";
