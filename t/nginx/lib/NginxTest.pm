@@ -162,7 +162,14 @@ sub preamble {
     return "load_module modules/ngx_http_ephpm_module.so;\n" . user_line()
         . "pid nginx.pid;\nerror_log logs/error.log "
         . ($self->{level} // 'info') . ";\nworker_processes $self->{workers};\n"
-        . "events { worker_connections 512; }\n" . ($self->{main} // '');
+        . "events { worker_connections 512; }\n" . under_valgrind()
+        . ($self->{main} // '');
+}
+
+# valgrind sees PHP's memory, and names, only so.
+sub under_valgrind {
+    return $ENV{EPHPM_NGX_WRAPPER}
+        ? "env USE_ZEND_ALLOC=0;\nenv ZEND_DONT_UNLOAD_MODULES=1;\n" : '';
 }
 
 # Where nginx keeps its files: nothing outside of the folder.
@@ -271,8 +278,9 @@ sub ended {
     return 1 unless $self->{pid};
     my $ended = wait_until(sub {
         my $got = waitpid($self->{pid}, WNOHANG);
-        return $got == $self->{pid}
-            || $got == -1 && !-e "/proc/$self->{pid}";
+        # Of an upgrade's new master we are not the parent.
+        return $got == $self->{pid} || $got == -1
+            && slurp("/proc/$self->{pid}/stat") !~ /^\d+ \(.*\) [^Z]/s;
     });
     $self->{pid} = 0 if $ended;
     return $ended;
@@ -434,6 +442,20 @@ sub ini_text {
         =~ s/%SCRATCH%/$self->{dir}\/scratch/gr;
 }
 
+# NAME.ini: settings of one script, some of them the administrator's.
+sub script_settings {
+    my $text = '';
+    for my $ini (glob "$top/t/scripts/*.ini") {
+        my $name = basename($ini, '.ini');
+        my $settings = slurp($ini);
+        $text .= "location = /scripts/$name.php {\nephpm on;\n";
+        $text .= "php_admin_value $1 \"$2\";\n"
+            while $settings =~ /^\s*([\w.]+)\s*=\s*(.*?)\s*$/mg;
+        $text .= "}\n";
+    }
+    return $text;
+}
+
 # A server with the pages of that suite and the samples of conf/nginx.
 sub suite {
     my ($class, %o) = @_;
@@ -445,8 +467,9 @@ sub suite {
     $self->configure(
         http => "include %DIR%/sample/ephpm.conf;\n"
             . "ephpm_kv_zone zone=second:4m eviction=noeviction;\n"
-            . ($o{http} // ''),
-        server => ($o{server} // '') . "index index.php index.html;\n",
+            . "client_max_body_size 16m;\n" . ($o{http} // ''),
+        server => script_settings() . ($o{server} // ''),
+        location => "include %DIR%/sample/site.conf;\n",
     );
     $self->start or Test::More::BAIL_OUT("nginx does not start:\n"
         . $self->said);

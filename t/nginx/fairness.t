@@ -1,0 +1,84 @@
+#!/usr/bin/perl
+# Nobody waits for a script that sleeps while a runner is idle: over kept
+# connections, over one HTTP/2 connection, in several workers.
+#
+# The sleepers sleep until all the others are served, so that no clock is
+# asked: one request that waited for a sleeper would wait for ever.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use LoadClient qw(load in_background);
+use NginxTest;
+use Test::More;
+
+my $server = NginxTest->new(
+    processes => 4,
+    server    => "location = /ephpm-status { ephpm_status; }\n",
+);
+my $go = "$server->{dir}/scratch/go";
+$server->page('sleeper.php', "<?php for (\$i = 0; \$i < 60000 && "
+    . "!file_exists('$go'); ++\$i) { usleep(10000); clearstatcache(); } "
+    . 'echo $i < 60000 ? "woken" : "tired";');
+$server->page('quick.php', '<?php echo "quick";');
+$server->page('hello.txt', 'hello');
+ok $server->start, 'four runners, two workers' or diag $server->said;
+is get('/quick.php')->{body}, 'quick', 'it serves';
+
+sub slowest {
+    my ($answers) = @_;
+    my ($most) = sort { $b <=> $a } map { $_->{seconds} } @$answers;
+    return $most // 0;
+}
+
+sub served {
+    my ($run, $want, $what) = @_;
+    my @good = grep { $_->{status} == 200 && $_->{body} eq $want }
+        @{ $run->{answers} };
+    is scalar(@good), 200, "$what: 200 requests are served"
+        or diag explain $run->{broken};
+    note sprintf '%s: the slowest took %.0f ms', $what,
+        1000 * slowest($run->{answers});
+}
+
+my $static = load(port => port(), path => '/hello.txt', connections => 20,
+    requests => 200);
+served($static, 'hello', 'files, before');
+
+my @sleepers = map { send_request(connect_to(), path => '/sleeper.php') }
+    1 .. 3;
+ok wait_until(sub { ($server->status->{runners}{busy} // 0) == 3 }),
+    'three of four runners sleep';
+
+served(load(port => port(), path => '/quick.php', connections => 20,
+    requests => 200), 'quick', '20 kept connections');
+served(load(port => port(), path => '/hello.txt', connections => 20,
+    requests => 200), 'hello', 'files meanwhile');
+
+# 200 at a time in one HTTP/2 connection, which is one worker's.
+spew("$server->{dir}/urls", join '', map {
+    "url = \"http://127.0.0.1:$server->{port2}/quick.php?$_\"\n"
+    . "output = \"$server->{dir}/scratch/h2-$_\"\n" } 1 .. 200);
+my ($code, $said) = curl('--http2-prior-knowledge', '--parallel',
+    '--parallel-max', '20', '-w',
+    '%{http_code} %{http_version} %{num_connects}\n', '-K',
+    "$server->{dir}/urls");
+is $code, 0, 'one HTTP/2 connection' or diag $said;
+my @lines = $said =~ /^(\d{3} \S+ \d+)$/mg;
+is scalar(grep { /^200 2 / } @lines), 200,
+    '... 200 requests are served over it';
+my $connections = 0;
+$connections += (split ' ')[2] for @lines;
+note "curl made $connections connection(s)";
+is scalar(grep { slurp("$server->{dir}/scratch/h2-$_") eq 'quick' } 1 .. 200),
+    200, '... with the right page';
+
+is scalar(grep { IO::Select->new($_)->can_read(0) } @sleepers), 0,
+    'the sleepers sleep still';
+spew($go, '');
+is join(' ', map { read_response($_)->{body} } @sleepers),
+    'woken woken woken', '... until they are woken';
+
+$server->ends_well;
+done_testing;

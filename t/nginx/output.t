@@ -1,0 +1,102 @@
+#!/usr/bin/perl
+# Output: what t/apache asks for, and what is nginx's alone: buffering, headers
+# that are kept back, pages that are larger than what nginx buffers.
+
+use strict;
+use warnings;
+use Digest::MD5 qw(md5_hex);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use IO::Select;
+use LoadClient qw(slow_readers);
+use NginxTest;
+use Test::More;
+
+our $server = NginxTest->suite(server => <<'END');
+location /deflated/ { gzip on; ephpm on; }
+location = /direct.php { ephpm on; ephpm_buffering off; }
+location = /hidden.php {
+    ephpm on;
+    ephpm_hide_header X-Secret;
+    ephpm_pass_header X-Accel-Expires;
+}
+location = /little.php { ephpm on; ephpm_max_temp_file_size 128k; }
+location = /none.php { ephpm on; ephpm_max_temp_file_size 0; }
+END
+shared('output');
+
+# --- buffering off: what is written is sent, without flush()
+
+my $go = "$server->{dir}/scratch/go";
+my $steps = '<?php function step() { $go = ' . "'$go';"
+    . 'while (!file_exists($go)) { usleep(5000); clearstatcache(); } } ';
+$server->page('direct.php', "$steps echo 'first'; step(); echo 'second';");
+$server->page('asks.php', "$steps header('X-Accel-Buffering: no');"
+    . "echo 'first'; step(); echo 'second';");
+for my $case ([ 'ephpm_buffering off', '/direct.php' ],
+    [ 'X-Accel-Buffering: no', '/asks.php' ])
+{
+    my ($what, $path) = @$case;
+    unlink $go;
+    my $socket = send_request(connect_to(), path => $path);
+    my $got = '';
+    while ($got !~ /first/) {
+        last unless IO::Select->new($socket)->can_read(60)
+            && sysread $socket, $got, 4096, length $got;
+    }
+    like $got, qr/first/, "$what: what is written is sent";
+    unlike $got, qr/second/, '... and no more';
+    unlike $got, qr/^X-Accel-/mi, '... without a header of nginx\'s own';
+    spew($go, '');
+    local $/;
+    like <$socket>, qr/second/, '... and the rest follows';
+}
+
+# --- headers
+
+$server->page('hidden.php', '<?php header("X-Secret: 1"); '
+    . 'header("X-Open: 2"); header("X-Accel-Expires: 5");'
+    . 'header("X-Accel-Limit-Rate: 100000");');
+my $r = get('/hidden.php');
+is header($r, 'X-Secret'), undef, 'ephpm_hide_header';
+is header($r, 'X-Open'), 2, '... hides no other';
+is header($r, 'X-Accel-Expires'), 5, 'ephpm_pass_header';
+is header($r, 'X-Accel-Limit-Rate'), undef,
+    '... passes no other of those that are nginx\'s';
+
+# --- HEAD, HTTP/1.0
+
+$server->page('big.php', '<?php header("X-Sum: " . md5("x")); '
+    . 'for ($i = 0; $i < 20480; ++$i) '
+    . '{ echo str_pad(sprintf("%05d", $i), 1024, chr(65 + $i % 26)); }'
+    . 'ephpm_kv_incr("big");');
+my $big = join '', map { my $c = chr(65 + $_ % 26);
+    my $n = sprintf '%05d', $_; $n . $c x (1024 - length $n) } 0 .. 20479;
+my $head = get('/big.php', method => 'HEAD');
+is $head->{status}, 200, 'HEAD of a page of 20 MiB';
+ok header($head, 'X-Sum'), '... has its headers';
+ok wait_until(sub { (php('echo ephpm_kv_get("big");')->{body} || 0) == 1 }),
+    '... and the script runs to its end';
+$r = get('/big.php');
+is md5_hex($r->{body}), md5_hex($big), 'a page of 20 MiB comes whole';
+$r = get('/big.php', protocol => '1.0');
+is md5_hex($r->{body}), md5_hex($big), '... to HTTP/1.0 too';
+is header($r, 'Transfer-Encoding'), undef, '... which knows no chunks';
+my ($code, $got) = curl('--http2-prior-knowledge',
+    "http://127.0.0.1:$server->{port2}/big.php");
+is md5_hex($got), md5_hex($big), '... and by HTTP/2';
+($code, $got) = curl('--http2-prior-knowledge', '-I',
+    "http://127.0.0.1:$server->{port2}/big.php");
+like $got, qr/^HTTP\/2 200/, 'HEAD by HTTP/2';
+
+# --- with less room on disk than the page has: the runner waits
+
+for my $page ('little.php', 'none.php') {
+    $server->page($page, "<?php require 'big.php';");
+    my ($body) = @{ slow_readers(port => port(), path => "/$page",
+        clients => 1, rate => 10 << 20) };
+    is md5_hex($body), md5_hex($big), "$page: a slow reader gets it whole";
+}
+
+$server->ends_well;
+done_testing;
