@@ -83,7 +83,8 @@ final class HttpPair
                     $sites,
                     $case->root,
                     $ours,
-                    'load_module "' . self::nginxModule() . '";',
+                    // nginx keeps no more of its environment than it is told to.
+                    'env PHP_INI_SCAN_DIR; load_module "' . self::nginxModule() . '";',
                     'ephpm_php_ini "%FOLDER%"; ephpm_temp_path "%FOLDER%/tmp/ephpm"; '
                         . 'ephpm_kv_zone zone=default:64m eviction=allkeys-lru; ephpm_kv default; '
                         . 'ephpm_processes ' . self::processes() . ';',
