@@ -127,14 +127,55 @@ static void change_header(void *request, ephpm_header_op_t op,
     }
 }
 
+/* The value of the first "Status" that the script has set, or NULL. */
+static const char *status_header(const ephpm_head_t *head)
+{
+    for (size_t at = 0; at < head->bytes;) {
+        const char *name = head->ops + at + 1;
+        const char *value = name + strlen(name) + 1;
+
+        if (strcasecmp(name, "Status") == 0
+            && head->ops[at] != EPHPM_HEADER_DELETE) {
+            return value;
+        }
+        at = (size_t)(value + strlen(value) + 1 - head->ops);
+    }
+    return NULL;
+}
+
+/* As CGI has it: the header "Status: 404 Not here" is the status, unless
+ * there was a status line, and no client ever sees it. */
+static void take_status_header(ephpm_head_t *head, int *status,
+                               const char **reason, char *text, size_t room)
+{
+    const char *value = status_header(head);
+    int number;
+
+    if (value == NULL) {
+        return;
+    }
+    number = atoi(value);
+    if (number >= 100 && number <= 999 && (*reason == NULL || *status == 200)) {
+        value += strspn(value, " 0123456789");
+        snprintf(text, room, "%s", value);
+        *status = number;
+        *reason = *text ? text : NULL;
+    }
+    undo(head, EPHPM_HEADER_REPLACE, "Status");
+}
+
 static void send_headers(void *request, int status, const char *reason)
 {
     ephpm_run_t *run = request;
+    char text[256];
 
-    if (!run->task.answered) {
-        ephpm_head_send(&run->head, &run->task, EPHPM_FRAME_HEAD, status,
-                        reason);
+    if (run->task.answered) {
+        return;
     }
+    if (strcmp(run->pool->sapi_name, "apache2handler") != 0) {
+        take_status_header(&run->head, &status, &reason, text, sizeof(text));
+    }
+    ephpm_head_send(&run->head, &run->task, EPHPM_FRAME_HEAD, status, reason);
 }
 
 static bool send_interim(void *request, int status)

@@ -449,6 +449,7 @@ bool ephpm_request_begin(const ephpm_request_t *request)
     SG(request_info).auth_user = NULL;
     SG(request_info).auth_password = NULL;
     SG(request_info).auth_digest = NULL;
+    EG(exit_status) = 0;
 
     zend_first_try {
         if (request->host_name != NULL) {

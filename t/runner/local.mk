@@ -43,3 +43,54 @@ t_runner_states_test_LDADD = $(RUNNER_LIBS)
 t_runner_wake_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_wake_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_wake_test_LDADD = $(RUNNER_LIBS)
+
+# Over real PHP: spawner, runners, and a submitter in the test.
+POOL_TEST_NAMES = \
+	t/runner/pool_life_test \
+	t/runner/pool_test
+
+if HAVE_APACHE
+if HAVE_CHECK
+check_PROGRAMS += $(POOL_TEST_NAMES)
+TESTS += $(POOL_TEST_NAMES)
+check_LTLIBRARIES += t/runner/libpool_host.la
+endif
+endif
+
+POOL_TEST_CPPFLAGS = $(PHP_EMBED_CPPFLAGS) -I$(top_srcdir)/php-embed
+POOL_TEST_CFLAGS = $(PHP_EMBED_CFLAGS) $(CHECK_CFLAGS)
+# PHP's library by its SONAME, which is ambiguous on Debian: a link by that
+# name to the right file, which only these programs find.
+POOL_TEST_LIBPHP = t/runner/php/stamp
+$(POOL_TEST_LIBPHP): Makefile
+	$(AM_V_GEN)$(MKDIR_P) t/runner/php && \
+	  name=`readelf -d '$(LIBPHP)' | $(SED) -n 's/.*SONAME.*\[\(.*\)\]/\1/p'` && \
+	  rm -f "t/runner/php/$$name" && \
+	  $(LN_S) '$(LIBPHP)' "t/runner/php/$$name" && \
+	  : > $@
+POOL_TEST_LINK = $(AM_LDFLAGS) \
+	-Wl,-rpath,'$(abs_top_builddir)/t/runner/php'
+POOL_TEST_LIBS = t/runner/libpool_host.la php-embed/libephpm_pool.la \
+	php-embed/libephpm_jobs.la php-embed/libephpm_sapi.la \
+	php-embed/libephpm_ext.la php-embed/libephpm_status.la \
+	kvcore/libkvcore.la
+clean-local: clean-pool-test
+clean-pool-test:
+	rm -rf t/runner/php
+.PHONY: clean-pool-test
+
+t_runner_libpool_host_la_CPPFLAGS = $(POOL_TEST_CPPFLAGS)
+t_runner_libpool_host_la_CFLAGS = $(POOL_TEST_CFLAGS)
+t_runner_libpool_host_la_SOURCES = t/runner/pool_host.c t/runner/pool_host.h
+
+t_runner_pool_test_CPPFLAGS = $(POOL_TEST_CPPFLAGS)
+t_runner_pool_test_CFLAGS = $(POOL_TEST_CFLAGS)
+t_runner_pool_test_LDFLAGS = $(POOL_TEST_LINK)
+t_runner_pool_test_LDADD = $(POOL_TEST_LIBS) $(CHECK_LIBS) $(LIBPHP)
+t_runner_pool_test_DEPENDENCIES = $(POOL_TEST_LIBS) $(POOL_TEST_LIBPHP)
+
+t_runner_pool_life_test_CPPFLAGS = $(POOL_TEST_CPPFLAGS)
+t_runner_pool_life_test_CFLAGS = $(POOL_TEST_CFLAGS)
+t_runner_pool_life_test_LDFLAGS = $(POOL_TEST_LINK)
+t_runner_pool_life_test_LDADD = $(POOL_TEST_LIBS) $(CHECK_LIBS) $(LIBPHP)
+t_runner_pool_life_test_DEPENDENCIES = $(POOL_TEST_LIBS) $(POOL_TEST_LIBPHP)
