@@ -135,7 +135,6 @@ final class Httpd extends HttpServer
             KeepAliveTimeout 60
             MaxKeepAliveRequests 0
             <IfModule ephpm_module>
-                PHPIniDir "{$this->folder}"
                 EphpmStore default 64M eviction=allkeys-lru
                 EphpmKv default
             </IfModule>
