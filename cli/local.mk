@@ -5,7 +5,7 @@ bin_PROGRAMS += cli/ephpm
 cli_ephpm_CPPFLAGS = $(AM_CPPFLAGS) -DHTTPD='"$(HTTPD)"' \
 	-DHTTPD_MODULES_DIR='"$(HTTPD_MODULES_DIR)"' \
 	-DHTTPDMODDIR='"$(httpdmoddir)"' -DNGINX='"$(NGINX)"' \
-	-DNGINXMODDIR='"$(nginxmoddir)"' \
+	-DNGINXMODDIR='"$(ngxmoddir)"' \
 	-DNGINX_MODULE_BUILT='"ngx_ephpm/objs/ngx_http_ephpm_module.so"'
 cli_ephpm_SOURCES = \
 	cli/cli_config.c \

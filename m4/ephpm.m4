@@ -92,7 +92,8 @@ AC_DEFUN([EPHPM_LIBPHP],
    AC_MSG_RESULT([${LIBPHP:-no}])
    AS_IF([test ! -f "$LIBPHP"],
      [EPHPM_MISSING([PHP's embed library],
-                    [libphp$ephpm_php_short-embed], [--without-apache])])
+                    [libphp$ephpm_php_short-embed],
+                    [--without-apache --without-nginx])])
 
    AC_MSG_CHECKING([whether $LIBPHP can be linked])
    ephpm_saved_LIBS=$LIBS
@@ -156,4 +157,59 @@ give the path of the apxs of the httpd to build for])])])
    AS_IF([test -z "$HTTPD"],
      [AC_MSG_WARN([httpd itself was not found: apt-get install apache2, \
 or neither the tests nor ephpm serve can run])])
+])
+
+# EPHPM_NGINX
+# Sets have_nginx to yes or to a line that says why not, NGINX (the program),
+# NGINX_SRC, NGINX_VERSION and NGINX_MODULES_DIR.
+#
+# What is asked for by --with-nginx and not there is an error; what is not
+# asked for is left out.
+AC_DEFUN([EPHPM_NGINX],
+  [AC_ARG_VAR([NGINX], [the nginx program, for the tests])
+   AS_CASE([$with_nginx],
+     [yes|check], [NGINX_SRC=/usr/share/nginx/src],
+     [NGINX_SRC=$with_nginx])
+   AC_MSG_CHECKING([for nginx's source])
+   AS_IF([test -f "$NGINX_SRC/configure" && test -f "$NGINX_SRC/auto/module" &&
+          test -f "$NGINX_SRC/src/core/nginx.h"],
+     [have_nginx=yes
+      NGINX_VERSION=`$SED -n ['s/^#define NGINX_VERSION *"\(.*\)"/\1/p'] \
+        "$NGINX_SRC/src/core/nginx.h"`],
+     [have_nginx="no: apt-get install nginx-dev"])
+   AC_MSG_RESULT([$have_nginx])
+   AS_CASE([$with_nginx,$have_nginx],
+     [*,yes], [],
+     [check,*], [],
+     [yes,*],
+     [EPHPM_MISSING([nginx's source ($NGINX_SRC)], [nginx-dev],
+                    [--without-nginx])],
+     [AC_MSG_ERROR([--with-nginx=$with_nginx: there is no nginx source with \
+its configure and auto/module; leave the directory out for that of Debian's \
+nginx-dev])])
+   AS_IF([test "x$have_nginx" = xyes],
+     [AC_PATH_PROG([BASH], [bash])
+      AS_IF([test -z "$BASH"],
+        [EPHPM_MISSING([bash, which nginx-dev's conf_flags needs], [bash],
+                       [--without-nginx])])
+      AC_CHECK_HEADERS([pcre2.h openssl/ssl.h zlib.h],
+        [],
+        [AS_CASE([$ac_header],
+          [pcre2.h], [EPHPM_MISSING([pcre2.h, which nginx's headers need],
+                                    [libpcre2-dev], [--without-nginx])],
+          [zlib.h], [EPHPM_MISSING([zlib.h, which nginx's headers need],
+                                   [zlib1g-dev], [--without-nginx])],
+          [EPHPM_MISSING([openssl/ssl.h, which nginx's headers need],
+                         [libssl-dev], [--without-nginx])])],
+        [@%:@define PCRE2_CODE_UNIT_WIDTH 8])
+      AC_PATH_PROG([NGINX], [nginx], [], [$PATH$PATH_SEPARATOR/usr/sbin])
+      AS_IF([test -z "$NGINX"],
+        [AC_MSG_WARN([nginx itself was not found: apt-get install nginx, or \
+neither the tests nor ephpm serve can run it])])
+      NGINX_MODULES_DIR=`$SED -n ['s/.*--modules-path=\([^ ]*\).*/\1/p'] \
+        "$NGINX_SRC/conf_flags" 2>/dev/null`
+      AS_IF([test -z "$NGINX_MODULES_DIR"],
+        [NGINX_MODULES_DIR='${libdir}/nginx/modules'])])
+   AC_SUBST([NGINX_SRC])
+   AC_SUBST([NGINX_VERSION])
 ])

@@ -102,7 +102,7 @@ endif
 # has the story).  t/symbols.t looks each undefined symbol up in the real one.
 LIBPHP_NEEDED_LIB = php-embed/libphp-needed.so
 LIBPHP_LIBS = -Wl,--push-state,--no-as-needed,$(LIBPHP_NEEDED_LIB),--pop-state
-if HAVE_APACHE
+if HAVE_SERVER
 $(LIBPHP_NEEDED_LIB): Makefile
 	$(AM_V_GEN)$(MKDIR_P) php-embed && \
 	  $(CC) -shared -nostdlib -Wl,-soname,'$(LIBPHP_NEEDED)' \

@@ -25,6 +25,7 @@ END
 }
 
 my $modules    = made('httpdmoddir');
+my $nginx_modules = made('ngxmoddir');
 my $extensions = made('phpextdir');
 my @want = (
     '/usr/local/share/doc/ephpm/ephpm.toml',
@@ -35,6 +36,8 @@ my @want = (
     '/usr/local/share/man/man1/ephpm.1',
     '/usr/local/share/man/man7/mod_ephpm.7',
     -e "$build/mod_ephpm/.libs/mod_ephpm.so" ? "$modules/mod_ephpm.so" : (),
+    -e "$build/ngx_ephpm/objs/ngx_http_ephpm_module.so"
+        ? "$nginx_modules/ngx_http_ephpm_module.so" : (),
     -e "$build/php-embed/.libs/ephpm.so"     ? "$extensions/ephpm.so"  : (),
     -e "$build/cli/ephpm"                    ? '/usr/local/bin/ephpm'  : (),
 );

@@ -24,6 +24,11 @@ my %may = (
         headers => ['kvcore/kv.h'],
         system  => [ 'PHP', 'httpd' ],
     },
+    'ngx_ephpm' => {
+        own     => [ 'ngx_ephpm', 'php-embed' ],
+        headers => ['kvcore/kv.h'],
+        system  => [ 'PHP', 'nginx' ],
+    },
     'cli' => { own => ['cli'], headers => [], system => ['TOML'] },
 );
 
@@ -85,6 +90,8 @@ my %bad = (
     'php-embed includes httpd'         => [ 'php-embed', '<httpd.h>' ],
     'cli includes kvcore'              => [ 'cli', '"kv.h"' ],
     'kvcore includes php-embed'        => [ 'kvcore', '"ephpm_ext.h"' ],
+    'php-embed includes nginx'         => [ 'php-embed', '<ngx_core.h>' ],
+    'ngx_ephpm includes httpd'         => [ 'ngx_ephpm', '<httpd.h>' ],
 );
 for my $what (sort keys %bad) {
     my ($folder, $include) = @{ $bad{$what} };
@@ -93,6 +100,12 @@ for my $what (sort keys %bad) {
     close $out;
     is scalar(violations($folder, "$tmp/bad.c")), 1, "found: $what";
 }
+
+# Where nginx's headers meet PHP's there is one file.
+my @php = grep { slurp($_) =~ m{#\s*include\s*"ephpm_(?:sapi|pool|ext)\.h"} }
+    glob "$top/ngx_ephpm/*";
+is join(' ', map { basename($_) } @php), 'ngx_http_ephpm_php.c',
+    'ngx_ephpm: one file knows PHP';
 
 # toml++ is C++ and slow to compile: one file of ours knows it.
 my @toml = grep { slurp($_) =~ m{#\s*include\s*<toml\+\+/} }
@@ -105,10 +118,13 @@ for my $folder (sort keys %may) {
     my $flags = join ' ', map { "-I'$top/$_'" } @{ $may{$folder}{own} },
         map { m{^(.*)/} ? $1 : () } @{ $may{$folder}{headers} };
     my $needs = { 'php-embed' => 'PHP_CPPFLAGS',
-                  'mod_ephpm' => 'HTTPD_CPPFLAGS' }->{$folder};
+                  'mod_ephpm' => 'HTTPD_CPPFLAGS',
+                  'ngx_ephpm' => 'NGINX_CPPFLAGS' }->{$folder};
     $flags .= " -D_GNU_SOURCE $ENV{PHP_CPPFLAGS}" if $needs && $ENV{PHP_CPPFLAGS};
     $flags .= " $ENV{HTTPD_CPPFLAGS}"
         if $folder eq 'mod_ephpm' && $ENV{HTTPD_CPPFLAGS};
+    $flags .= " $ENV{NGINX_CPPFLAGS}"
+        if $folder eq 'ngx_ephpm' && $ENV{NGINX_CPPFLAGS};
     for my $file (glob "$top/$folder/*.h") {
         my $name = basename($file);
         # PHP's generator writes for one including file.

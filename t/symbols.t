@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Each module exports one symbol, asks ld.so for the right libphp, and needs
+# Each module exports what its host looks for, asks ld.so for the right libphp, and needs
 # nothing that its host, PHP or the C library does not have.
 
 use strict;
@@ -15,6 +15,13 @@ my @modules = (
         hosts   => [ grep { $_ } $ENV{HTTPD}, $ENV{LIBPHP} ],
         needed  => $ENV{LIBPHP_NEEDED},
         option  => '--without-apache',
+    },
+    {
+        file    => "$build/ngx_ephpm/objs/ngx_http_ephpm_module.so",
+        exports => 'ngx_module_names ngx_module_order ngx_modules',
+        hosts   => [ grep { $_ } $ENV{NGINX}, $ENV{LIBPHP} ],
+        needed  => $ENV{LIBPHP_NEEDED},
+        option  => '--without-nginx',
     },
     {
         file    => "$build/php-embed/.libs/ephpm.so",
