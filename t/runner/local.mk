@@ -2,8 +2,10 @@
 
 # One program for each topic; all but threads_test run under valgrind too.
 RUNNER_NAMES = \
+	t/runner/deaths_test \
 	t/runner/jobs_test \
 	t/runner/ring_test \
+	t/runner/snapshot_test \
 	t/runner/states_test \
 	t/runner/wake_test
 
@@ -28,6 +30,10 @@ t_runner_librunt_la_SOURCES = \
 	t/runner/table.c \
 	t/runner/table.h
 
+t_runner_deaths_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
+t_runner_deaths_test_CFLAGS = $(RUNNER_CFLAGS)
+t_runner_deaths_test_LDADD = $(RUNNER_LIBS)
+
 t_runner_jobs_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_jobs_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_jobs_test_LDADD = $(RUNNER_LIBS)
@@ -35,6 +41,10 @@ t_runner_jobs_test_LDADD = $(RUNNER_LIBS)
 t_runner_ring_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_ring_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_ring_test_LDADD = $(RUNNER_LIBS)
+
+t_runner_snapshot_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
+t_runner_snapshot_test_CFLAGS = $(RUNNER_CFLAGS)
+t_runner_snapshot_test_LDADD = $(RUNNER_LIBS)
 
 t_runner_states_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_states_test_CFLAGS = $(RUNNER_CFLAGS)
