@@ -51,6 +51,23 @@ my ($httpd) = $readme =~ /^```apache\n(.*?)^```/ms;
 is directives($httpd), directives(slurp("$top/conf/httpd/ephpm.conf")),
     'README.md: httpd block is conf/httpd/ephpm.conf';
 
+# --- the nginx block is the samples, put together
+
+# "block { directive; ... }" as words, without comments and what a site has to
+# say for itself.
+sub nginx_words {
+    my ($text) = @_;
+    $text =~ s/^\s*#.*\n//mg;
+    $text =~ s/^\s*(?:load_module|root|listen|server_name) [^;]*;\n//mg;
+    return join ' ', split ' ', $text;
+}
+my ($nginx) = $readme =~ /^```nginx\n(.*?)^```/ms;
+my %sample = map { $_ => nginx_words(slurp("$top/conf/nginx/$_.conf")) }
+    qw(ephpm site status);
+is nginx_words($nginx), "events { } http { $sample{ephpm} server { "
+    . "$sample{site} $sample{status} } }",
+    'README.md: nginx block is conf/nginx/ephpm.conf, site.conf, status.conf';
+
 # --- the PHP block does what its comments say
 
 SKIP: {
@@ -94,12 +111,13 @@ for my $of (qw(store opcache runner)) {
 $metric{$_} = 1 for $status =~ /"(ephpm_(?!kv_")\w+[a-z])(?="|\{)/g;
 cmp_ok scalar(keys %metric), '>=', 30, 'there are metrics';
 for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
-    'doc/mod_ephpm.7', glob 'conf/httpd/*.conf')
+    'doc/mod_ephpm.7', 'doc/ngx_ephpm.7', glob 'conf/*/*.conf')
 {
     my $text = slurp("$top/$file");
     my %seen;
     for my $name (grep { !$seen{$_}++ } $text =~ /\b(ephpm_kv_\w+)/g) {
         next if $metric{$name} && $file eq 'doc/mod_ephpm.7';
+        next if $name eq 'ephpm_kv_zone';       # a directive of nginx
         like $stub, qr/^function $name\(/m, "$file: $name() exists";
     }
     for my $name (grep { !$seen{$_}++ }
@@ -108,6 +126,38 @@ for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
         next if $name =~ /^EphpmKvAdapter|^EphpmCacheBundle/;
         like $sources, qr/"$name"/, "$file: $name is a directive";
     }
+}
+
+# nginx's, in its samples and its manual; each with its default and context.
+my %nginx = map { $_ => 1 }
+    map { slurp($_) =~ /\{ ngx_string\("(\w+)"\),\n +NGX_HTTP_/g }
+    glob "$top/ngx_ephpm/*.c";
+my $ngx_manual = slurp("$top/doc/ngx_ephpm.7");
+for my $file ('README.md', 'doc/ngx_ephpm.7', glob 'conf/nginx/*.conf') {
+    my $text = $file eq 'README.md' ? $nginx : slurp("$top/$file");
+    my %seen;
+    for my $name (grep { !$seen{$_}++ } $text =~ $file =~ /\.7$/
+        ? $text =~ /^\.BI? (ephpm\w*|php_\w+)\b(?! \()/mg
+        : $text =~ /^\s*(?:#\s+)?(ephpm\w*|php_\w+) [^{=]*;/mg)
+    {
+        ok $nginx{$name}, "$file: $name is a directive";
+    }
+}
+for my $name (sort keys %nginx) {
+    ok $ngx_manual =~ /^\.BI?.*(?:\b|\\fB)$name\b/m,
+        "doc/ngx_ephpm.7 has $name";
+}
+my ($directives) = $ngx_manual =~ /^\.SH DIRECTIVES\n(.*?)^\.SH /ms;
+for my $entry (split /^\.TP\n/m, $directives) {
+    my ($name) = $entry =~ /^\.BI? "?(ephpm\w*|php_\w+)/ or next;
+    like $entry, qr/^(?:No d|D)efault/m, "doc/ngx_ephpm.7: ${name}'s default";
+    like $entry, qr/(?:http|location)\.$/m, "doc/ngx_ephpm.7: ... and context"
+        unless $entry =~ /location, if in location\.$/m;
+}
+my %variable = map { $_ => 1 } map { slurp($_) =~ /ngx_string\("(ephpm_\w+)"\)/g }
+    grep { /variables/ } glob "$top/ngx_ephpm/*.c";
+for my $name (sort keys %variable) {
+    like $ngx_manual, qr/^\.B \$$name$/m, "doc/ngx_ephpm.7 has \$$name";
 }
 my $manual = slurp("$top/doc/mod_ephpm.7");
 for my $name ($sources =~ /AP_INIT_\w+\("(\w+)"/g) {
