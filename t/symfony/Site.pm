@@ -1,7 +1,8 @@
 package Site;
 
 # A scratch copy of the adapter, the demo and their packages, and httpd with
-# mod_ephpm to serve them.
+# mod_ephpm to serve them; or, for the demo and where EPHPM_SITE_SERVER says
+# so, nginx with ngx_ephpm.
 #
 # What is copied can be read by the user of httpd's children, wherever the
 # checkout is; the packages come from php-adapter/tests/install.
@@ -17,6 +18,7 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
+    serve_demo reload
     free_port request connection exchange together json children
     server_user can_load projects report);
 
@@ -27,6 +29,8 @@ my $build = $ENV{EPHPM_BUILDDIR} // die "EPHPM_BUILDDIR is not set: run make che
 my $php   = $ENV{PHP} || 'php';
 my $httpd = $ENV{HTTPD} || '/usr/sbin/apache2';
 my $modules = $ENV{HTTPD_MODULES_DIR} || '/usr/lib/apache2/modules';
+my $nginx = $ENV{NGINX} || '/usr/sbin/nginx';
+my $with_nginx = ($ENV{EPHPM_SITE_SERVER} // '') eq 'nginx';
 
 sub php { return $php }
 
@@ -101,9 +105,11 @@ sub server_user { return $> == 0 ? 'www-data' : undef }
 
 # Why the module cannot be tested here, or undef.
 sub can_load {
-    return "httpd is not here: $httpd" if !-x $httpd;
-    my $module = "$build/mod_ephpm/.libs/mod_ephpm.so";
-    return "mod_ephpm is not built: $module" if !-e $module;
+    my ($program, $module) = $with_nginx
+        ? ($nginx, "$build/ngx_ephpm/objs/ngx_http_ephpm_module.so")
+        : ($httpd, "$build/mod_ephpm/.libs/mod_ephpm.so");
+    return "the server is not here: $program" if !-x $program;
+    return "its module is not built: $module" if !-e $module;
     return undef;
 }
 
@@ -156,14 +162,21 @@ KeepAliveTimeout 300
 Include "$src/conf/httpd/ephpm.conf"
 $configuration
 END
+    return launch($folder, $port, "error-$port.log",
+        $httpd, '-DFOREGROUND', '-f', $conf);
+}
+
+# A server, until it listens.
+sub launch {
+    my ($folder, $port, $log, @command) = @_;
     my $child = fork() // die "fork: $!";
     if ($child == 0) {
         # httpd in the foreground ends its whole process group.
         setpgrp 0, 0;
         open STDIN, '<', '/dev/null' or POSIX::_exit(125);
-        open STDOUT, '>', "$folder/httpd-$port.out" or POSIX::_exit(125);
+        open STDOUT, '>', "$folder/said-$port" or POSIX::_exit(125);
         open STDERR, '>&', \*STDOUT or POSIX::_exit(125);
-        { no warnings 'exec'; exec { $httpd } $httpd, '-DFOREGROUND', '-f', $conf; }
+        { no warnings 'exec'; exec { $command[0] } @command; }
         POSIX::_exit(126);
     }
     push @parents, $child;
@@ -174,10 +187,64 @@ END
     });
     if ($ended) {
         @parents = grep { $_ != $child } @parents;
-        my $log = -e "$folder/error-$port.log" ? slurp("$folder/error-$port.log") : '';
-        die "httpd ended at once:\n" . slurp("$folder/httpd-$port.out") . $log;
+        my $said = join '', map { slurp($_) } grep { -e }
+            map { "$folder/$_" } "said-$port", $log;
+        die "the server ended at once:\n$said";
     }
     return $child;
+}
+
+# serve_demo(FOLDER, PORT, PLAIN_PORT) -> process id of the server's parent:
+# the demo, and what is in demo/plain.
+sub serve_demo {
+    my ($folder, $port, $plain_port) = @_;
+    return start($folder, $port, <<"END") unless $with_nginx;
+Include "$src/conf/httpd/front-controller.conf"
+DocumentRoot "$folder/demo/public"
+Listen 127.0.0.1:$plain_port
+<VirtualHost 127.0.0.1:$plain_port>
+    DocumentRoot "$folder/demo/plain"
+</VirtualHost>
+END
+    my $user = server_user();
+    my $paths = join '', map { "    ${_}_temp_path tmp/$_;\n" }
+        qw(client_body proxy fastcgi uwsgi scgi ephpm);
+    my $site = "include $src/conf/nginx/site.conf;";
+    mkdir "$folder/tmp";
+    my $conf = spew("$folder/nginx-$port.conf", <<"END");
+load_module $build/ngx_ephpm/objs/ngx_http_ephpm_module.so;
+@{[$user ? "user $user $user;" : '']}
+daemon off;
+pid nginx-$port.pid;
+error_log error-$port.log notice;
+worker_processes 2;
+events { }
+http {
+    access_log off;
+$paths    types { text/html html; text/css css; image/svg+xml svg; }
+    keepalive_timeout 300;
+    ephpm_processes 4;
+    include $src/conf/nginx/ephpm.conf;
+    server {
+        listen 127.0.0.1:$port;
+        root $folder/demo/public;
+        $site
+    }
+    server {
+        listen 127.0.0.1:$plain_port;
+        root $folder/demo/plain;
+        $site
+    }
+}
+END
+    return launch($folder, $port, "error-$port.log", $nginx, '-p', "$folder/",
+        '-c', $conf, '-e', "$folder/error-$port.log");
+}
+
+# Let it read its configuration anew.
+sub reload {
+    my ($parent) = @_;
+    return kill $with_nginx ? 'HUP' : 'USR1', $parent;
 }
 
 sub stop {
@@ -188,9 +255,20 @@ sub stop {
     return $ended;
 }
 
-# The process ids of httpd's children, by the kernel's own list.
+# The process ids of those that run scripts: httpd's children, by the kernel's
+# own list; the runners in nginx's process group.
 sub children {
     my ($parent) = @_;
+    if ($with_nginx) {
+        my @found;
+        for my $process (glob '/proc/[0-9]*') {
+            my ($pid, $group) = (eval { slurp("$process/stat") } // '')
+                =~ /^(\d+) \(.*\) [^Z] \d+ (\d+)/s or next;
+            push @found, $pid if $group == $parent
+                && (eval { slurp("$process/cmdline") } // '') =~ /ephpm runner/;
+        }
+        return @found;
+    }
     return split ' ', slurp("/proc/$parent/task/$parent/children");
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# The demo through httpd: one count for all workers, one computation for many
-# requests, and what a graceful restart and killed workers do to them.
+# The demo through httpd, or through nginx (demo-nginx.t): one count for all
+# workers, one computation for many requests, and what a graceful restart and
+# killed workers do to them.
 
 use strict;
 use warnings;
@@ -10,7 +11,7 @@ use IO::Socket::INET;
 use lib $Bin;
 use Test::More;
 use Time::HiRes qw(sleep time);
-use Site qw(checkout run_command start request connection exchange
+use Site qw(checkout run_command serve_demo reload request connection exchange
     together json children wait_until free_port slurp can_load server_user);
 
 if (my $reason = can_load()) {
@@ -27,15 +28,7 @@ is slurp("$folder/demo/config/packages/ephpm_cache.yaml"), $yaml,
     'the demo is configured with the README\'s YAML, word for word';
 
 my ($port, $plain_port) = (free_port(), free_port());
-my $configuration = <<"END";
-Include "$ENV{EPHPM_SRCDIR}/conf/httpd/front-controller.conf"
-DocumentRoot "$folder/demo/public"
-Listen 127.0.0.1:$plain_port
-<VirtualHost 127.0.0.1:$plain_port>
-    DocumentRoot "$folder/demo/plain"
-</VirtualHost>
-END
-my $parent = start($folder, $port, $configuration);
+my $parent = serve_demo($folder, $port, $plain_port);
 
 my $health = request($port, '/api/health');
 is $health->{status}, 200, '/api/health answers';
@@ -54,7 +47,7 @@ subtest '40 requests over 8 connections' => sub {
     is_deeply \@visits, [1 .. 40], 'count 1..40 without a gap or a repeat';
     cmp_ok scalar(keys %pids), '>=', 2, 'from at least two workers';
     my %alive = map { $_ => 1 } children($parent);
-    is_deeply [grep { !$alive{$_} } keys %pids], [], 'which are httpd\'s children';
+    is_deeply [grep { !$alive{$_} } keys %pids], [], 'which are the server\'s';
 };
 
 unlike request($port, '/api/health')->{headers}{connection} // '', qr/close/i,
@@ -118,7 +111,7 @@ subtest 'without a framework' => sub {
 subtest 'a graceful restart in the middle' => sub {
     my %before = map { $_ => 1 } children($parent);
     is json(request($port, '/api/visits')->{content})->{visits}, 41, 'before it';
-    kill 'USR1', $parent;
+    reload($parent);
     ok wait_until(120, sub {
         my @now = eval { children($parent) };
         return @now && !grep { $before{$_} } @now;
@@ -190,8 +183,7 @@ subtest '20 first requests of a new installation' => sub {
     chown((getpwnam server_user())[2, 3], "$folder/demo/var") if server_user();
     $port = free_port();
     $plain_port = free_port();
-    $configuration =~ s/127\.0\.0\.1:\d+/127.0.0.1:$plain_port/g;
-    start($folder, $port, $configuration);
+    serve_demo($folder, $port, $plain_port);
     my @answers = together(20, sub {
         my $answer = request($port, '/api/stampede');
         return "$answer->{status} $answer->{content}";

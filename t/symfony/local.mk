@@ -1,13 +1,16 @@
 # The adapter and the demo, on the packages of php-adapter/tests/install.
 
 EXTRA_DIST += t/symfony/Site.pm t/symfony/suite.php
-dist_check_SCRIPTS += t/symfony/demo.t t/symfony/phpstan.t \
-	t/symfony/suites-apache.t t/symfony/suites-cli.t
+dist_check_SCRIPTS += t/symfony/demo-nginx.t t/symfony/demo.t \
+	t/symfony/phpstan.t t/symfony/suites-apache.t t/symfony/suites-cli.t
 if COMPOSER_TESTS
 if HAVE_PHP
 TESTS += t/symfony/phpstan.t t/symfony/suites-cli.t
 endif
 if HAVE_APACHE
 TESTS += t/symfony/demo.t t/symfony/suites-apache.t
+endif
+if HAVE_NGINX
+TESTS += t/symfony/demo-nginx.t
 endif
 endif
