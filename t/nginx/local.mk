@@ -28,7 +28,7 @@ NGINX_TESTS = \
 	t/nginx/upstream.t \
 	t/nginx/user_ini.t \
 	t/nginx/variables.t
-dist_check_SCRIPTS += $(NGINX_TESTS) t/nginx/valgrind
+dist_check_SCRIPTS += $(NGINX_TESTS) t/nginx/checked
 EXTRA_DIST += \
 	t/nginx/lib/LoadClient.pm \
 	t/nginx/lib/NginxTest.pm \
