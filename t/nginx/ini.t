@@ -42,7 +42,7 @@ location /open/ {
     php_admin_value open_basedir "%DIR%/htdocs/open:%DIR%/htdocs/allowed";
     location ~ \.php$ { ephpm on; }
 }
-location /large/ { php_value post_max_size 20; ephpm on; }
+location ^~ /large/ { php_value post_max_size 20; ephpm on; }
 END
 );
 my $show = slurp("$NginxTest::top/t/apache/htdocs/ini/show.php");

@@ -13,7 +13,7 @@ use NginxTest;
 use Test::More;
 
 our $server = NginxTest->suite(server => <<'END');
-location /deflated/ { gzip on; ephpm on; }
+location ^~ /deflated/ { gzip on; ephpm on; }
 location = /direct.php { ephpm on; ephpm_buffering off; }
 location = /hidden.php {
     ephpm on;
@@ -26,13 +26,14 @@ END
 shared('output');
 
 # --- buffering off: what is written is sent, without flush()
+# (which a script that says so by itself owes its runner)
 
 my $go = "$server->{dir}/scratch/go";
 my $steps = '<?php function step() { $go = ' . "'$go';"
     . 'while (!file_exists($go)) { usleep(5000); clearstatcache(); } } ';
 $server->page('direct.php', "$steps echo 'first'; step(); echo 'second';");
 $server->page('asks.php', "$steps header('X-Accel-Buffering: no');"
-    . "echo 'first'; step(); echo 'second';");
+    . "echo 'first'; flush(); step(); echo 'second';");
 for my $case ([ 'ephpm_buffering off', '/direct.php' ],
     [ 'X-Accel-Buffering: no', '/asks.php' ])
 {

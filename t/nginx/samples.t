@@ -52,7 +52,7 @@ my ($readme) = slurp("$NginxTest::top/README.md")
     =~ /^```nginx\n(.*?)^```/ms;
 SKIP: {
     skip 'the README has no nginx block', 3 unless $readme;
-    my $config = $readme;
+    my $config = $readme =~ s/^events \{\n\}\n//mr;
     $config =~ s{^load_module [^\n]*\n}{}m or fail 'it loads the module';
     my $paths = NginxTest::paths();
     $config =~ s/^http \{\n/http {\n$paths/m or fail 'it has http { }';

@@ -15,9 +15,9 @@ my $server = NginxTest->new(
     processes => 2,
     server    => <<'END',
 ssi on;
-location /added/ { add_after_body /hello.php; ephpm on; }
-location /direct/ { ephpm on; ephpm_buffering off; }
-location /little/ { ephpm on; ephpm_max_temp_file_size 0; }
+location ^~ /added/ { add_after_body /hello.php; ephpm on; }
+location ^~ /direct/ { ephpm on; ephpm_buffering off; }
+location ^~ /little/ { ephpm on; ephpm_max_temp_file_size 0; }
 END
 );
 my %pages = (

@@ -21,7 +21,7 @@ END
 location /try/ { try_files $uri $uri/ @front; }
 location @front { ephpm on; ephpm_param SCRIPT_FILENAME $document_root/front.php; }
 location /rewritten/ { rewrite ^/rewritten/(.*)$ /front.php?to=$1 last; }
-location /inner/ { internal; ephpm on; }
+location ^~ /inner/ { internal; ephpm on; }
 location /auth/ {
     auth_request /inner/allow.php;
     auth_request_set $user $upstream_http_x_user;

@@ -24,7 +24,7 @@ location /private/ {
     auth_basic_user_file users;
     location ~ \.php$ { ephpm on; }
 }
-location /set/ {
+location ^~ /set/ {
     ephpm on;
     ephpm_param FROM_LOCATION "is $arg_a";
     ephpm_param EMPTY "";
@@ -38,14 +38,14 @@ location = /front {
     ephpm_param SCRIPT_NAME /echo.php;
 }
 location /by-index/ { ephpm on; ephpm_index start.php; }
-location ~ ^/split/(.+)\.five { ephpm on; ephpm_split_path_info ^(/split/.+\.five)(/.*)$; }
+location ^~ /split/ { ephpm on; ephpm_split_path_info ^(/split/[^/]+/[^/]+\.php)(/.*)$; }
 location ~ ^/aliased/(.+\.php)$ { alias %DIR%/other/$1; ephpm on; }
 location = /hello.txt { }
 END
 );
 my $echo = slurp("$NginxTest::top/t/apache/htdocs/echo.php");
 $server->page($_, $echo) for 'echo.php', 'set/echo.php', 'private/echo.php',
-    'by-index/start.php', 'split/page.five', 'index.php';
+    'by-index/start.php', 'split/dir.php/page.php', 'index.php';
 mkdir "$server->{dir}/other";
 spew("$server->{dir}/other/echo.php", $echo);
 $server->page('hello.txt', 'hello');
@@ -135,8 +135,8 @@ is_deeply $s->{get}, { b => 'c' }, '... with its query';
 $s = echo('/by-index/', 'server')->{server};
 is $s->{SCRIPT_FILENAME}, "$root/by-index/start.php", 'ephpm_index';
 is $s->{SCRIPT_NAME}, '/by-index/start.php', '... is in the name';
-$s = echo('/split/page.five/more/of.php/it', 'server')->{server};
-is $s->{SCRIPT_NAME}, '/split/page.five', 'ephpm_split_path_info';
+$s = echo('/split/dir.php/page.php/more/of.php/it', 'server')->{server};
+is $s->{SCRIPT_NAME}, '/split/dir.php/page.php', 'ephpm_split_path_info';
 is $s->{PATH_INFO}, '/more/of.php/it', '... and the rest';
 $s = echo('/aliased/echo.php', 'server')->{server};
 is $s->{SCRIPT_FILENAME}, "$server->{dir}/other/echo.php", 'alias';

@@ -37,7 +37,7 @@ is both('register_shutdown_function(fn () => chdir("/proc"));',
     . 'echo is_file("hello.txt") ? "there" : "lost";'), 'there',
     "nor a shutdown function's";
 is both('register_shutdown_function(fn () => chdir("/proc"));',
-    'chdir(".."); $a = getcwd(); echo basename($a);'), 't', '... at all';
+    'chdir(".."); echo getcwd();'), $root =~ s{/[^/]*\z}{}r, '... at all';
 is both('umask(0777);', 'printf("%o", umask());'),
     php('printf("%o", umask());')->{body}, 'umask() does not stay';
 is both('putenv("LEAK=1"); putenv("PATH=/nowhere");',

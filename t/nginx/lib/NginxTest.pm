@@ -304,7 +304,8 @@ sub ends_well {
     my @left;
     Test::More::ok(wait_until(sub { !(@left = $self->processes) }),
         '... with all its processes')
-        or Test::More::diag(map { "$_->{pid} $_->{title}\n" } @left);
+        or Test::More::diag(map { "$_->{pid} of $_->{ppid}: $_->{title}\n" }
+            @left);
     kill 'KILL', map { $_->{pid} } @left;
     my @bad = grep { /\[(?:alert|emerg|crit)\]|exited on signal/ }
         split /\n/, $self->logged;
