@@ -35,6 +35,7 @@ my @want = (
     '/usr/local/share/ephpm/php-adapter/src/EphpmKvAdapter.php',
     '/usr/local/share/man/man1/ephpm.1',
     '/usr/local/share/man/man7/mod_ephpm.7',
+    '/usr/local/share/man/man7/ngx_ephpm.7',
     -e "$build/mod_ephpm/.libs/mod_ephpm.so" ? "$modules/mod_ephpm.so" : (),
     -e "$build/ngx_ephpm/objs/ngx_http_ephpm_module.so"
         ? "$nginx_modules/ngx_http_ephpm_module.so" : (),

@@ -98,8 +98,8 @@ sub free_ports {
 # One server
 
 # new(http => TEXT, server => TEXT, main => TEXT, ini => TEXT, workers => 2,
-#     processes => 4, config => TEXT): the last in the place of all others,
-# with %DIR%, %PORT% and %PORT2% (HTTP/2) for what they are.
+#     processes => 4, php_ini => 1, config => TEXT): the last in the place of
+# all others, with %DIR%, %PORT% and %PORT2% (HTTP/2) for what they are.
 sub new {
     my ($class, %o) = @_;
     import_or_skip();
@@ -184,7 +184,7 @@ sub template {
     return $self->preamble . "http {\n" . paths()
         . "types { text/html html shtml; text/plain txt; text/css css; }\n"
         . "default_type application/octet-stream;\n"
-        . "ephpm_php_ini %DIR%/php.ini;\n"
+        . (($self->{php_ini} // 1) ? "ephpm_php_ini %DIR%/php.ini;\n" : '')
         . ($self->{processes} ? "ephpm_processes $self->{processes};\n" : '')
         . ($self->{http} // '')
         . "server {\nlisten 127.0.0.1:%PORT%;\n"
