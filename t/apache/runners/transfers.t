@@ -69,7 +69,7 @@ sub unread {
     my @sockets;
     for (1 .. $clients) {
         my $socket = connect_to($server->{port});
-        setsockopt $socket, Socket::SOL_SOCKET(), Socket::SO_RCVBUF(), 4096;
+        setsockopt $socket, Socket::SOL_SOCKET(), Socket::SO_RCVBUF(), 65536;
         push @sockets, send_request($socket, path => $path);
     }
     return @sockets;
@@ -92,10 +92,10 @@ is $server->get('/hello.php')->{body}, 'hello', '... others are served';
 
 # The limit: the script waits for its client, and ends with it.
 $before = done();
-@sockets = unread('/limited.php?blocks=800', 1);
+@sockets = unread('/limited.php?blocks=320', 1);
 ok wait_until(sub { figures($server)->{busy} >= 1 }),
     'a page beyond EphpmMaxTempFileSize';
-is md5_hex(read_response($sockets[0])->{body}), md5_hex(expected(800)),
+is md5_hex(read_response($sockets[0])->{body}), md5_hex(expected(320)),
     '... comes whole, when it is read';
 @sockets = unread('/memory.php?blocks=400', 1);
 is md5_hex(read_response($sockets[0])->{body}), md5_hex(expected(400)),
