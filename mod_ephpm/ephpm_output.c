@@ -182,10 +182,22 @@ size_t ephpm_output_add(ephpm_output_t *output, const char *data, size_t bytes)
     if (output->written == output->sent) {
         total = add_to_memory(output, data, bytes);
     }
-    if (total < bytes && output->error == 0) {
+    if (total < bytes && output->behind && output->error == 0) {
         total += add_to_file(output, data + total, bytes - total);
     }
     return total;
+}
+
+bool ephpm_output_more_room(ephpm_output_t *output)
+{
+    if (ephpm_output_waiting(output) < PIECE_BYTES) {
+        return true;
+    }
+    if (output->behind) {
+        return false;
+    }
+    output->behind = true;
+    return output->file_max > 0;
 }
 
 apr_off_t ephpm_output_waiting(const ephpm_output_t *output)
@@ -202,6 +214,9 @@ static bool pass(ephpm_output_t *output, apr_bucket_brigade *brigade)
     apr_status_t status;
 
     output->passed = true;
+    if (ephpm_output_waiting(output) == 0) {
+        output->behind = false;
+    }
     status = ap_pass_brigade(r->output_filters, brigade);
     apr_brigade_destroy(brigade);
     return status == APR_SUCCESS && !r->connection->aborted;

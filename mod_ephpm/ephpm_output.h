@@ -24,6 +24,8 @@ typedef struct ephpm_output {
     apr_off_t written;          /* to the file */
     apr_off_t sent;             /* of that */
     apr_off_t file_max;
+    bool behind;                /* the client: what does not fit memory goes
+                                 * to the file */
     /* What the connection has. */
     ap_filter_t *network;       /* httpd's own last filter, or NULL */
     size_t under_way;           /* passed on since it was last seen empty */
@@ -39,6 +41,11 @@ void ephpm_output_begin(ephpm_output_t *output, request_rec *r,
  * or where `error` is set (said why in the log) */
 size_t ephpm_output_add(ephpm_output_t *output, const char *data,
                         size_t bytes);
+
+/** After ephpm_output_add() has not taken all, and what there is was offered:
+ * is there more room now?  It may be in the file.
+ * @return false: no more until something is passed on */
+bool ephpm_output_more_room(ephpm_output_t *output);
 
 /** How much waits. */
 apr_off_t ephpm_output_waiting(const ephpm_output_t *output);

@@ -525,7 +525,10 @@ static void empty_outer(const submit_t *submit)
 {
     for (submit_t *outer = submit->outer; outer != NULL;
          outer = outer->outer) {
-        if (outer->claimed && !outer->broken && !outer->job.ended) {
+        if (outer->claimed && !outer->broken && !outer->job.ended
+            && ephpm_job_read(&outer->job, take_frame, outer)
+                   == EPHPM_READ_STOPPED
+            && ephpm_output_more_room(&outer->output)) {
             ephpm_job_read(&outer->job, take_frame, outer);
         }
     }
@@ -603,19 +606,22 @@ static bool expired(const submit_t *submit)
 static bool pass_on(submit_t *submit, bool no_room, unsigned quiet_ms)
 {
     ephpm_output_t *output = &submit->output;
+    unsigned pause_ms = output->network ? PAUSE_MS : PAUSE_BLIND_MS;
     bool buffering = submit->config->buffering != BUFFERING_OFF;
 
     if (!submit->has_head) {
         return true;
     }
-    if (no_room || submit->wants_flush
+    if (submit->wants_flush
         || (!buffering && ephpm_output_waiting(output) > 0)) {
         submit->wants_flush = false;
         return ephpm_output_flush(output);
     }
-    return ephpm_output_offer(output,
-                              quiet_ms >= (output->network ? PAUSE_MS
-                                                           : PAUSE_BLIND_MS));
+    if (!ephpm_output_offer(output, quiet_ms >= pause_ms)) {
+        return false;
+    }
+    return !no_room || ephpm_output_more_room(output)
+           || ephpm_output_flush(output);
 }
 
 /* @return how long nothing has come */
@@ -690,7 +696,8 @@ static int serve(submit_t *submit)
                                         : OK;
         }
         empty_outer(submit);
-        quiet_ms = wait_for_news(submit, quiet_ms);
+        quiet_ms = how == EPHPM_READ_STOPPED ? 0
+                                             : wait_for_news(submit, quiet_ms);
     }
 }
 

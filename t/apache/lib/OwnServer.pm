@@ -36,6 +36,8 @@ sub load { return "LoadModule $_[0]_module $modules/mod_$_[0].so\n" }
 # Written for prefork: how many children is there how many requests at a time.
 sub for_threads {
     my ($config) = @_;
+    $config = "EphpmProcesses 1\n$config"
+        if $config =~ /^\s*MaxSpareServers 1$/m;
     $config =~ s/^\s*(?:Min|Max)SpareServers .*\n//mg;
     $config =~ s/^(\s*)StartServers .*\n/$1StartServers 1\n/mg;
     $config = "ThreadsPerChild 2\n$config"
