@@ -1,6 +1,7 @@
 # Tests against a real httpd: the suite, and what only root can show.
 
-dist_check_SCRIPTS += t/apache/suite.t t/apache-root/root.t
+dist_check_SCRIPTS += t/apache/suite.t t/apache/suite-event.t \
+	t/apache/suite-worker.t t/apache-root/root.t
 EXTRA_DIST += \
 	t/apache/conf/httpd.conf.in \
 	t/apache/conf/php.ini \
@@ -60,9 +61,16 @@ EXTRA_DIST += \
 	t/apache/htdocs/wide/show.php \
 	t/apache/lib/EphpmTest.pm \
 	t/apache/lib/OwnServer.pm \
+	t/apache/lib/Runners.pm \
 	t/apache/probe.c \
 	t/apache/lib/StatusForms.pm \
 	t/apache/run \
+	t/apache/runners/http2.t \
+	t/apache/runners/includes.t \
+	t/apache/runners/limits.t \
+	t/apache/runners/lives.t \
+	t/apache/runners/queue.t \
+	t/apache/runners/transfers.t \
 	t/apache/tests/as_mod_php.t \
 	t/apache/tests/bodies.t \
 	t/apache/tests/compression.t \
@@ -84,5 +92,6 @@ EXTRA_DIST += \
 	t/apache/tests/user_ini.t \
 	t/apache/tests/variables.t
 if HAVE_APACHE
-TESTS += t/apache/suite.t t/apache-root/root.t
+TESTS += t/apache/suite.t t/apache/suite-event.t t/apache/suite-worker.t \
+	t/apache-root/root.t
 endif
