@@ -25,6 +25,7 @@
 #include <ap_mpm.h>
 #include <apr_thread_proc.h>
 #include <mpm_common.h>
+#include <scoreboard.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -146,11 +147,11 @@ static apr_status_t drop_table(void *unused)
     return APR_SUCCESS;
 }
 
-/* By default three of four threads may wait for PHP, so that one is left for
+/* By default seven of eight threads may wait for PHP, so that one is left for
  * everything else. */
 static unsigned queue_length(unsigned processes, unsigned threads)
 {
-    unsigned waiting = threads - threads / 4;
+    unsigned waiting = threads - (threads + 7) / 8;
 
     if (ephpm_settings.runners.queue >= 0) {
         return (unsigned)ephpm_settings.runners.queue;
@@ -263,6 +264,22 @@ static void close_descriptors(void)
     }
 }
 
+/* httpd's parent, which is root, believes what is in the scoreboard; where
+ * this is a later cycle its memory has come along. */
+static void unmap_scoreboard(void)
+{
+    const apr_uintptr_t page = (apr_uintptr_t)sysconf(_SC_PAGESIZE);
+    apr_uintptr_t begin, end;
+
+    if (!ap_exists_scoreboard_image()) {
+        return;
+    }
+    begin = (apr_uintptr_t)ap_get_scoreboard_global();
+    end = begin + (apr_uintptr_t)ap_calc_scoreboard_size();
+    begin -= begin % page;
+    munmap((void *)begin, end - begin);
+}
+
 static void check_temp_path(server_rec *server)
 {
     if (access(pool.temp_path, W_OK | X_OK) != 0) {
@@ -282,6 +299,7 @@ static _Noreturn void be_spawner(apr_pool_t *pconf, server_rec *server,
     /* What the terminal says to httpd (Ctrl-C, a new size) is httpd's. */
     setsid();
     close_descriptors();
+    unmap_scoreboard();
     apr_pool_create(&own, pconf);
     if (ap_run_drop_privileges(own, server) != OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server,
