@@ -219,12 +219,13 @@ static double seconds_since(uint64_t then_us)
 
 /* One that was at work.  Its submitter has been told. */
 static void mourn(brood_t *brood, unsigned index, pid_t pid, const char *how,
-                  const ephpm_running_t *running)
+                  ephpm_running_t *running)
 {
     if (running->state == EPHPM_JOB_KILLED
         || brood->places[index].ended_by_us) {
         return;
     }
+    ephpm_text_tidy(running->script);
     ephpm_pool_log(brood->pool, LOG_CRIT, "runner %u (pid %ld) %s while it "
                    "ran the script '%s', after %.3f s", index, (long)pid, how,
                    running->script, seconds_since(running->taken_us));
@@ -351,6 +352,7 @@ static void time_scripts(brood_t *brood)
         if (running.state != EPHPM_JOB_RUNNING) {
             continue;
         }
+        ephpm_text_tidy(running.script);
         ran_ms = seconds_since(running.taken_us) * 1e3;
         if (pool->terminate_ms > 0 && ran_ms >= pool->terminate_ms) {
             end_overdue(brood, i, &running);
@@ -444,6 +446,7 @@ static void tell_to_leave(brood_t *brood, uint64_t now_us)
         send_signal(brood, i, kill_them ? SIGKILL : SIGTERM);
         if (kill_them && !place->ended_by_us
             && ephpm_runner_task(brood->pool->jobs, i, &running)) {
+            ephpm_text_tidy(running.script);
             ephpm_pool_log(brood->pool, LOG_WARNING, "script '%s' has run "
                            "for %.1f s and is ended, for the server stops",
                            running.script, seconds_since(running.taken_us));

@@ -54,6 +54,9 @@ void ephpm_process_title(const char *title, const char *name);
 /** "SIGSEGV", or "signal 35". */
 const char *ephpm_signal_name(int number, char *buffer, size_t room);
 
+/** What comes from shared memory, or a client, is one line in a log. */
+void ephpm_text_tidy(char *text);
+
 /** Format, and log through pool->log. */
 void ephpm_pool_log(const ephpm_pool_t *pool, int priority,
                     const char *format, ...)
@@ -101,7 +104,7 @@ typedef struct ephpm_run {
     /* Response: */
     ephpm_head_t head;
     ephpm_job_end_t end;
-    uint64_t cpu_us;            /* the process's, when it began */
+    uint64_t cpu_us;            /* the thread's, when it began */
     /* What the script has set: */
     ephpm_pair_t *sent;
     size_t sent_count;
@@ -110,8 +113,8 @@ typedef struct ephpm_run {
 
 extern ephpm_run_t ephpm_run;
 
-/** CPU time of this process, in microseconds. */
-uint64_t ephpm_process_cpu_us(void);
+/** CPU time of this thread, in microseconds. */
+uint64_t ephpm_thread_cpu_us(void);
 
 /** Fill in `end`, as of now. */
 void ephpm_run_end(ephpm_run_t *run);

@@ -2,11 +2,12 @@
  * signals, name, core. */
 
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE     /* environ */
+#define _GNU_SOURCE     /* environ, program_invocation_name */
 #endif
 
 #include "ephpm_pool_private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -149,7 +150,9 @@ void ephpm_process_title(const char *title, const char *name)
     size_t room, length;
 
     prctl(PR_SET_NAME, name);
-    if (title == NULL || !find_areas(&begin, &end, &env_end)) {
+    /* Under valgrind the kernel's command line is not the program's. */
+    if (title == NULL || !find_areas(&begin, &end, &env_end)
+        || (uintptr_t)program_invocation_name != begin) {
         return;
     }
     if (env_end > end && environment_moved(end, env_end)) {
@@ -164,11 +167,11 @@ void ephpm_process_title(const char *title, const char *name)
     memcpy((void *)begin, title, length);
 }
 
-uint64_t ephpm_process_cpu_us(void)
+uint64_t ephpm_thread_cpu_us(void)
 {
     struct timespec used;
 
-    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0) {
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0) {
         return 0;
     }
     return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
@@ -176,6 +179,15 @@ uint64_t ephpm_process_cpu_us(void)
 
 /* ------------------------------------------------------------------ */
 /* The log                                                             */
+
+void ephpm_text_tidy(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == '\x7f') {
+            *text = '?';
+        }
+    }
+}
 
 void ephpm_pool_log(const ephpm_pool_t *pool, int priority,
                     const char *format, ...)

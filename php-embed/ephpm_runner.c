@@ -20,6 +20,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -263,8 +264,8 @@ static bool collect_settings(ephpm_run_t *run, ephpm_request_t *request)
 void ephpm_run_end(ephpm_run_t *run)
 {
     run->end.memory_bytes = ephpm_request_memory();
-    run->end.cpu_us = ephpm_process_cpu_us() - run->cpu_us;
     run->end.exit_status = EG(exit_status);
+    run->end.cpu_us = ephpm_thread_cpu_us() - run->cpu_us;
 }
 
 /* It cannot be run: a bare 500, which the server may dress. */
@@ -275,6 +276,7 @@ static void refuse(ephpm_run_t *run, const char *why)
 
     snprintf(message, sizeof(message), "script '%s' was not run: %s",
              script ? script : "", why);
+    ephpm_text_tidy(message);
     ephpm_run_log(run, LOG_ERR, message);
     run->head.bytes = 0;
     ephpm_head_send(&run->head, &run->task, EPHPM_FRAME_HEAD, 500, NULL);
@@ -330,6 +332,7 @@ static int find_script(ephpm_run_t *run)
         status = 403;
     }
     if (status != 0) {
+        ephpm_text_tidy(message);
         ephpm_run_log(run, LOG_ERR, message);
     }
     return status;
@@ -399,7 +402,7 @@ static void serve(ephpm_run_t *run)
     const char *why;
 
     run->active = true;
-    run->cpu_us = ephpm_process_cpu_us();
+    run->cpu_us = ephpm_thread_cpu_us();
     memset(&run->end, 0, sizeof(run->end));
     why = ephpm_snapshot_read(&run->snapshot, run->task.request,
                               run->task.request_bytes);
@@ -415,9 +418,10 @@ static void serve(ephpm_run_t *run)
         refuse(run, why);
     } else {
         run_script(run, &request);
-        ephpm_run_end(run);
+        run->end.memory_bytes = ephpm_request_memory();
+        run->end.exit_status = EG(exit_status);
         ephpm_request_end();
-        run->end.cpu_us = ephpm_process_cpu_us() - run->cpu_us;
+        run->end.cpu_us = ephpm_thread_cpu_us() - run->cpu_us;
     }
     ephpm_run_clear(run);
     ephpm_task_finish(&run->task, &run->end);
@@ -435,6 +439,26 @@ static void note_leaving(int number)
 {
     (void)number;
     told_to_leave = 1;
+}
+
+static bool forked;             /* by a script, since the last look */
+
+static void note_fork(void)
+{
+    forked = true;
+}
+
+/* Nobody else waits for what a script has forked and left behind. */
+static void bury_forked(void)
+{
+    while (forked) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+        if (pid == 0) {
+            return;
+        }
+        forked = pid > 0 || errno == EINTR;
+    }
 }
 
 /* What a script forks is no runner: it can be ended. */
@@ -467,7 +491,7 @@ static void hear_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGQUIT, &action, NULL);
     ephpm_process_unblock();
-    pthread_atfork(NULL, NULL, be_mortal);
+    pthread_atfork(NULL, note_fork, be_mortal);
 }
 
 /* Its parent is dead, and nobody wants anything any more. */
@@ -572,6 +596,7 @@ _Noreturn void ephpm_runner_run(const ephpm_pool_t *pool,
             continue;
         }
         serve(&ephpm_run);
+        bury_forked();
         publish(pool);
         if (runner.served_max > 0 && ++runner.served >= runner.served_max) {
             ephpm_count_add(pool->jobs, EPHPM_COUNT_RECYCLED, 1);

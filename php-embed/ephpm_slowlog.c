@@ -4,6 +4,7 @@
 #define _GNU_SOURCE     /* process_vm_readv, pipe2 */
 #endif
 
+#include "ephpm_pool_private.h"
 #include "ephpm_slowlog.h"
 
 #include "kv_futex.h"
@@ -99,12 +100,11 @@ static bool peek_string(const zend_string *string, char *to)
         return false;
     }
     to[length] = '\0';
-    /* A line is a line, and what has been overtaken may be anything. */
+    /* A name of a closure or class without one has a NUL in it. */
     for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)to[i] < ' ' || to[i] == '\x7f') {
-            to[i] = to[i] == '\0' ? '@' : '?';
-        }
+        to[i] = to[i] == '\0' ? '@' : to[i];
     }
+    ephpm_text_tidy(to);
     return true;
 }
 
@@ -254,11 +254,12 @@ static void add_frames(const zend_execute_data *frame)
     }
 }
 
-static void trace(const ephpm_running_t *running)
+static void trace(ephpm_running_t *running)
 {
     const zend_execute_data *before, *after;
     size_t head_bytes;
 
+    ephpm_text_tidy(running->script);
     slowlog.bytes = 0;
     add("\n");
     add_time(time(NULL));

@@ -157,6 +157,7 @@ static int raise_brood(spawner_t *spawner)
     return status;
 }
 
+/* How it ended; "": PHP has said that it does not start. */
 static void describe(int status, char *text, size_t room)
 {
     char name[32];
@@ -168,8 +169,10 @@ static void describe(int status, char *text, size_t room)
         snprintf(text, room, "it was ended by %s%s",
                  ephpm_signal_name(WTERMSIG(status), name, sizeof(name)),
                  WCOREDUMP(status) ? ", core dumped" : "");
-    } else {
+    } else if (WEXITSTATUS(status) != EPHPM_EXIT_PHP) {
         snprintf(text, room, "exit status %d", WEXITSTATUS(status));
+    } else {
+        *text = '\0';
     }
 }
 
@@ -211,9 +214,10 @@ static void judge(spawner_t *spawner, int status, uint64_t lived_us)
                                         : PAUSE_MAX_S;
         spawner->failures++;
         tell_failure(pool);
-        ephpm_pool_log(pool, LOG_CRIT, "PHP does not start: %s; lines "
+        ephpm_pool_log(pool, LOG_CRIT, "PHP does not start%s%s%s: lines "
             "before this one say why (if there are none: log_errors=On in "
-            "php.ini); it is tried again in %u s", how, pause_s);
+            "php.ini); it is tried again in %u s", *how ? " (" : "", how,
+            *how ? ")" : "", pause_s);
     } else {
         spawner->failures = 0;
         pause_s = lived_us < SETTLED_US ? 1 : 0;

@@ -145,6 +145,7 @@ START_TEST(a_long_page_comes_through_a_slow_reader)
         "for ($i = 0; $i < 5 * 1024; $i++) "
         "echo str_pad((string)$i, 1023, '.'), \"\\n\";" };
     answer_t answer;
+    int wrong = 0;
 
     ask_all(&ask, &answer);
     ck_assert_int_eq(answer.read, EPHPM_READ_END);
@@ -153,8 +154,7 @@ START_TEST(a_long_page_comes_through_a_slow_reader)
         char want[16];
 
         snprintf(want, sizeof(want), "%d.", i);
-        ck_assert_int_eq(strncmp(answer.body + i * 1024, want, strlen(want)),
-                         0);
+        wrong += strncmp(answer.body + i * 1024, want, strlen(want)) != 0;
     }
     answer_free(&answer);
 
@@ -163,8 +163,9 @@ START_TEST(a_long_page_comes_through_a_slow_reader)
     ask_all(&ask, &answer);
     ck_assert_uint_eq(answer.body_bytes, 5000000);
     for (int i = 0; i < 5000000; i++) {
-        ck_assert_int_eq(answer.body[i], '0' + i % 10);
+        wrong += answer.body[i] != '0' + i % 10;
     }
+    ck_assert_int_eq(wrong, 0);
     answer_free(&answer);
 }
 END_TEST
