@@ -340,13 +340,13 @@ static bool pass_body(ephpm_job_t *job, const ring_t *ring,
     return took == bytes;
 }
 
-/* Append a part of a frame that comes in several. */
+/* Append a part of a frame that comes in several; none is empty. */
 static bool gather(ephpm_job_t *job, const ring_t *ring, uint32_t at,
                    uint32_t bytes)
 {
     size_t sum = job->gathered_bytes + bytes;
 
-    if (sum > EPHPM_HEAD_BYTES_MAX) {
+    if (bytes == 0 || sum > EPHPM_HEAD_BYTES_MAX) {
         return false;
     }
     if (sum > job->gathered_room) {

@@ -5,8 +5,10 @@ RUNNER_NAMES = \
 	t/runner/deaths_test \
 	t/runner/jobs_test \
 	t/runner/ring_test \
+	t/runner/scribble_test \
 	t/runner/snapshot_test \
 	t/runner/states_test \
+	t/runner/threads_test \
 	t/runner/wake_test
 
 if HAVE_CHECK
@@ -42,6 +44,10 @@ t_runner_ring_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_ring_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_ring_test_LDADD = $(RUNNER_LIBS)
 
+t_runner_scribble_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
+t_runner_scribble_test_CFLAGS = $(RUNNER_CFLAGS)
+t_runner_scribble_test_LDADD = $(RUNNER_LIBS)
+
 t_runner_snapshot_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_snapshot_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_snapshot_test_LDADD = $(RUNNER_LIBS)
@@ -50,9 +56,34 @@ t_runner_states_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_states_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_states_test_LDADD = $(RUNNER_LIBS)
 
+t_runner_threads_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
+t_runner_threads_test_CFLAGS = $(RUNNER_CFLAGS)
+t_runner_threads_test_LDADD = $(RUNNER_LIBS)
+
 t_runner_wake_test_CPPFLAGS = $(RUNNER_CPPFLAGS)
 t_runner_wake_test_CFLAGS = $(RUNNER_CFLAGS)
 t_runner_wake_test_LDADD = $(RUNNER_LIBS)
+
+# Killed at random, and at each instruction.
+RUNNER_CRASH_NAMES = \
+	t/runner/storm
+check_PROGRAMS += $(RUNNER_CRASH_NAMES)
+TESTS += $(RUNNER_CRASH_NAMES)
+# As with t/crash.
+if !THREAD_SANITIZER
+STORE_TESTS += t/runner/storm
+endif
+
+RUNNER_CRASH_CPPFLAGS = $(RUNNER_CPPFLAGS) -I$(top_srcdir)/t/crash
+RUNNER_CRASH_LIBS = php-embed/libephpm_jobs.la kvcore/libkvcore.la
+
+t_runner_storm_CPPFLAGS = $(RUNNER_CRASH_CPPFLAGS)
+t_runner_storm_CFLAGS = $(AM_CFLAGS)
+t_runner_storm_LDADD = $(RUNNER_CRASH_LIBS)
+t_runner_storm_SOURCES = $(CRASH_RIG) \
+	t/runner/runt.c \
+	t/runner/runt.h \
+	t/runner/storm.c
 
 # Over real PHP: spawner, runners, and a submitter in the test.
 POOL_TEST_NAMES = \

@@ -86,9 +86,9 @@ runt_order_t runt_order(runt_random_t *random, uint64_t serial)
         .piece_bytes = 1 + some_size(random, UINT32_MAX),
         .how = runt_below(random, 32),
     };
-    /* A million pieces of a byte each prove nothing more. */
-    if (order.body_bytes / order.piece_bytes > 2000) {
-        order.piece_bytes = order.body_bytes / 2000;
+    /* A thousand pieces of a byte each prove nothing more. */
+    if (order.body_bytes / order.piece_bytes > 300) {
+        order.piece_bytes = order.body_bytes / 300 + 1;
     }
     return order;
 }
