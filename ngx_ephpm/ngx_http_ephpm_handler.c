@@ -53,6 +53,7 @@ ngx_http_ephpm_handler(ngx_http_request_t *r)
     ctx->head.content_length = -1;
     ctx->head.buffering = -1;
     ctx->last_out = &ctx->out;
+    ctx->writer.file = -1;
 
     rc = ngx_http_ephpm_find_script(r, ctx);
 
@@ -79,6 +80,12 @@ ngx_http_ephpm_handler(ngx_http_request_t *r)
     pcln->data = ctx;
 
     ngx_http_set_ctx(r, ctx, ngx_http_ephpm_module);
+
+    if (!r->request_body_in_file_only) {
+        /* a runner opens the file by its name */
+        r->request_body_in_persistent_file = 1;
+        r->request_body_in_clean_file = 1;
+    }
 
     rc = ngx_http_read_client_request_body(r, ngx_http_ephpm_init);
 
@@ -804,14 +811,15 @@ ngx_http_ephpm_find_ctx(ngx_http_request_t *r)
 
 /*
  * What PHP has to say, with the client and the request it belongs to.  Texts
- * of scripts cannot begin a line of their own.
+ * of scripts cannot begin a line of their own.  A line that nginx would cut
+ * becomes several, cut between words.
  */
 
 static void
 ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx, const u_char *data,
     size_t bytes)
 {
-    u_char       ch, *p, *last;
+    u_char       ch, *p, *last, *space;
     size_t       i;
     ngx_log_t   *log;
     ngx_uint_t   level;
@@ -830,6 +838,7 @@ ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx, const u_char *data,
     }
 
     p = line;
+    space = NULL;
     last = line + sizeof(line) - 4;
 
     for (i = 1; i < bytes; i++) {
@@ -837,6 +846,10 @@ ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx, const u_char *data,
 
         if (ch >= 0x20 && ch != 0x7f) {
             *p++ = ch;
+
+            if (ch == ' ') {
+                space = p;
+            }
 
         } else if (ch == '\n') {
             *p++ = '\\'; *p++ = 'n';
@@ -848,10 +861,18 @@ ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx, const u_char *data,
             p = ngx_sprintf(p, "\\x%02Xi", (ngx_uint_t) ch);
         }
 
-        if (p >= last) {
-            ngx_log_error(level, log, 0, "%*s", (size_t) (p - line), line);
-            p = line;
+        if (p < last) {
+            continue;
         }
+
+        if (space == NULL || space < line + sizeof(line) / 2) {
+            space = p;
+        }
+
+        ngx_log_error(level, log, 0, "%*s", (size_t) (space - line), line);
+
+        p = ngx_movemem(line, space, p - space);
+        space = NULL;
     }
 
     if (p > line) {

@@ -45,6 +45,7 @@ typedef struct {
 
 static void ngx_http_ephpm_take_header(void *to, int op, const char *name,
     const char *value);
+static ngx_int_t ngx_http_ephpm_set_upstream(ngx_http_ephpm_ctx_t *ctx);
 static ngx_int_t ngx_http_ephpm_set_reason(ngx_http_ephpm_ctx_t *ctx,
     const char *reason);
 static ngx_int_t ngx_http_ephpm_take_status(ngx_http_ephpm_ctx_t *ctx,
@@ -316,9 +317,9 @@ ngx_http_ephpm_take_head(ngx_http_ephpm_ctx_t *ctx, const void *data,
 
     if (ctx->head.status < 200 || ctx->head.status > 999) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "ephpm: \"%V\" answers with the status %ui, which "
+                      "ephpm: \"%V\" answers with the status %i, which "
                       "cannot be that of a response",
-                      &ctx->script, ctx->head.status);
+                      &ctx->script, (ngx_int_t) ctx->head.status);
         return NGX_ERROR;
     }
 
@@ -327,6 +328,35 @@ ngx_http_ephpm_take_head(ngx_http_ephpm_ctx_t *ctx, const void *data,
     }
 
     ctx->rest = ctx->head.content_length;
+
+    return ngx_http_ephpm_set_upstream(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_ephpm_set_upstream(ngx_http_ephpm_ctx_t *ctx)
+{
+    ngx_http_request_t          *r;
+    ngx_http_upstream_t         *u;
+    ngx_http_ephpm_main_conf_t  *mcf;
+
+    r = ctx->request;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_ephpm_module);
+
+    if (!mcf->upstream_headers || r->upstream) {
+        return NGX_OK;
+    }
+
+    u = ngx_pcalloc(r->pool, sizeof(ngx_http_upstream_t));
+    if (u == NULL) {
+        return NGX_ERROR;
+    }
+
+    u->headers_in.headers = ctx->headers;
+    u->headers_in.status_n = ctx->head.status;
+    u->headers_in.content_length_n = ctx->head.content_length;
+
+    r->upstream = u;
 
     return NGX_OK;
 }

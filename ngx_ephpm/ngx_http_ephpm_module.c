@@ -13,6 +13,7 @@
 
 
 static ngx_int_t ngx_http_ephpm_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_ephpm_postconfiguration(ngx_conf_t *cf);
 static void *ngx_http_ephpm_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_ephpm_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_ephpm_create_loc_conf(ngx_conf_t *cf);
@@ -235,7 +236,7 @@ static ngx_command_t  ngx_http_ephpm_commands[] = {
 
 static ngx_http_module_t  ngx_http_ephpm_module_ctx = {
     ngx_http_ephpm_preconfiguration,       /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_ephpm_postconfiguration,      /* postconfiguration */
 
     ngx_http_ephpm_create_main_conf,       /* create main configuration */
     ngx_http_ephpm_init_main_conf,         /* init main configuration */
@@ -299,6 +300,37 @@ ngx_http_ephpm_preconfiguration(ngx_conf_t *cf)
     }
 
     return ngx_http_ephpm_add_variables(cf);
+}
+
+
+/*
+ * $upstream_http_... of other configurations, such as in auth_request_set,
+ * finds the headers of scripts where there were those of php-fpm.
+ */
+
+static ngx_int_t
+ngx_http_ephpm_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i;
+    ngx_http_variable_t         *v;
+    ngx_http_core_main_conf_t   *cmcf;
+    ngx_http_ephpm_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ephpm_module);
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+        if (v[i].name.len > 14
+            && ngx_strncmp(v[i].name.data, "upstream_http_", 14) == 0)
+        {
+            mcf->upstream_headers = 1;
+            break;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

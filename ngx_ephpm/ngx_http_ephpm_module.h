@@ -116,6 +116,8 @@ typedef struct {
     ngx_array_t                 settings;   /* ngx_array_t * of
                                              * ngx_http_ephpm_ini_t: merged */
     ngx_uint_t                  enabled;    /* unsigned enabled:1; */
+    ngx_uint_t                  upstream_headers;   /* a variable asks for
+                                                     * them */
     ephpm_jobs_t               *jobs;
     time_t                      started;
 

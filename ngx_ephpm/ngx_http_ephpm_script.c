@@ -320,7 +320,9 @@ ngx_http_ephpm_find_script(ngx_http_request_t *r, ngx_http_ephpm_ctx_t *ctx)
         return rc == NGX_AGAIN ? NGX_HTTP_FORBIDDEN : rc;
     }
 
-    p = path.data + ngx_min(root, path.len);
+    /* an alias with captures is all of the path */
+
+    p = path.data + (root < path.len ? root : 0);
 
     for ( ;; ) {
         p = ngx_http_ephpm_script_end(p, last);

@@ -663,12 +663,94 @@ ngx_http_ephpm_cookies(ngx_http_request_t *r, ngx_str_t *value)
 
 
 /*
+ * The file gets the name of a job's: what a worker leaves that is killed is
+ * then known as such, and removed by the spawner.  nginx goes on to remove it
+ * with the request; on another file system it keeps its name.
+ */
+
+static void
+ngx_http_ephpm_rename_body(ngx_http_ephpm_snapshot_t *s,
+    ngx_http_ephpm_ctx_t *ctx)
+{
+    u_char                      *p;
+    size_t                       len;
+    ngx_file_t                  *file;
+    ngx_str_t                    to;
+    ngx_path_t                  *path;
+    ngx_pool_cleanup_t          *cln;
+    ngx_pool_cleanup_file_t     *clnf;
+    ngx_http_ephpm_main_conf_t  *mcf;
+
+    char                         name[EPHPM_FILE_NAME_BYTES];
+
+    if (s->r->request_body->temp_file == NULL
+        || s->r->request_body_in_file_only)
+    {
+        return;
+    }
+
+    file = &s->r->request_body->temp_file->file;
+
+    mcf = ngx_http_get_module_main_conf(s->r, ngx_http_ephpm_module);
+    path = mcf->temp_path;
+
+    for (cln = s->r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_pool_delete_file) {
+            clnf = cln->data;
+
+            if (clnf->fd == file->fd) {
+                break;
+            }
+        }
+    }
+
+    if (cln == NULL || ngx_strncmp(file->name.data, path->name.data,
+                                   path->name.len)
+                       == 0)
+    {
+        return;
+    }
+
+    clnf = cln->data;
+
+    ephpm_job_file_name(&ctx->job, "body", name);
+
+    len = path->name.len + 1 + ngx_strlen(name);
+
+    to.data = ngx_pnalloc(s->r->pool, len + 1);
+    if (to.data == NULL) {
+        return;
+    }
+
+    p = ngx_cpymem(to.data, path->name.data, path->name.len);
+    *p++ = '/';
+    (void) ngx_cpystrn(p, (u_char *) name, sizeof(name));
+    to.len = len;
+
+    if (ngx_rename_file(file->name.data, to.data) == NGX_FILE_ERROR) {
+
+        if (ngx_errno != NGX_EXDEV) {
+            ngx_log_error(NGX_LOG_CRIT, s->r->connection->log, ngx_errno,
+                          ngx_rename_file_n " \"%V\" to \"%V\" failed",
+                          &file->name, &to);
+        }
+
+        return;
+    }
+
+    file->name = to;
+    clnf->name = to.data;
+}
+
+
+/*
  * The body: in the job where there is room for it, or the file that nginx has
  * put it into.  What is in memory and too long goes to the snapshot's own file.
  */
 
 static ngx_int_t
-ngx_http_ephpm_put_body(ngx_http_ephpm_snapshot_t *s, off_t body)
+ngx_http_ephpm_put_body(ngx_http_ephpm_snapshot_t *s,
+    ngx_http_ephpm_ctx_t *ctx, off_t body)
 {
     u_char       *p;
     ssize_t       n;
@@ -683,6 +765,8 @@ ngx_http_ephpm_put_body(ngx_http_ephpm_snapshot_t *s, off_t body)
 
     if (cl->next == NULL && !ngx_buf_in_memory(cl->buf)) {
         b = cl->buf;
+
+        ngx_http_ephpm_rename_body(s, ctx);
 
         ephpm_snapshot_text_n(s->writer, EPHPM_ITEM_BODY_FILE,
                               (char *) b->file->name.data, b->file->name.len);
@@ -870,7 +954,7 @@ ngx_http_ephpm_submit(ngx_http_ephpm_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_ephpm_put_body(&s, body);
+    rc = ngx_http_ephpm_put_body(&s, ctx, body);
 
     if (rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
         return rc;

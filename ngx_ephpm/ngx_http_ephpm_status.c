@@ -200,7 +200,8 @@ ngx_http_ephpm_status_handler(ngx_http_request_t *r)
     ngx_http_ephpm_main_conf_t  *mcf;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
+        return ngx_http_ephpm_status_header(r, "Allow", "GET, HEAD") == NGX_OK
+               ? NGX_HTTP_NOT_ALLOWED : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     rc = ngx_http_discard_request_body(r);

@@ -15,7 +15,7 @@
  * mutex, whose address is written in the zone.  The spawner and its runners
  * therefore give up all zones of other modules and that part of ours.
  *
- * A store that cannot be kept gets a zone anew; workers and runners of the
+ * A store that cannot be kept gets another zone; workers and runners of the
  * cycle before go on with the old one.
  */
 
@@ -23,9 +23,6 @@
 #include "ngx_http_ephpm_module.h"
 
 #include <sys/mman.h>
-
-
-#define NGX_HTTP_EPHPM_ZONE_PREFIX  "ephpm_kv:"
 
 
 static ngx_int_t ngx_http_ephpm_zone_init(ngx_shm_zone_t *shm_zone,
@@ -143,7 +140,7 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                     error[256];
     u_char                  *p;
-    ngx_str_t               *value, name, zone;
+    ngx_str_t               *value, name;
     ngx_uint_t               i;
     ngx_http_ephpm_store_t  *store, *known, **slot;
 
@@ -190,23 +187,23 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             if (kv_size_parse((char *) p, &store->size) != KV_OK) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "store \"%V\": \"%s\" is not a size: write "
-                                   "a number with k, m or g, as 256m",
+                                   "invalid size in \"zone=%V:%s\": write a "
+                                   "number with k, m or g, as 256m",
                                    &name, p);
                 return NGX_CONF_ERROR;
             }
 
             if (store->size < KV_STORE_MIN_BYTES) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "store \"%V\": %s is too small: a store "
-                                   "has at least %uDm", &name, p,
+                                   "\"zone=%V:%s\" is too small: a store has "
+                                   "at least %uDM", &name, p,
                                    (uint32_t) (KV_STORE_MIN_BYTES >> 20));
                 return NGX_CONF_ERROR;
             }
 
             if (store->size > NGX_MAX_SIZE_T_VALUE / 2) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "store \"%V\": %s is too large", &name, p);
+                                   "\"zone=%V:%s\" is too large", &name, p);
                 return NGX_CONF_ERROR;
             }
 
@@ -246,15 +243,7 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    zone.len = sizeof(NGX_HTTP_EPHPM_ZONE_PREFIX) - 1 + name.len;
-    zone.data = ngx_pnalloc(cf->pool, zone.len + 1);
-    if (zone.data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    (void) ngx_sprintf(zone.data, NGX_HTTP_EPHPM_ZONE_PREFIX "%V%Z", &name);
-
-    store->zone = ngx_shared_memory_add(cf, &zone,
+    store->zone = ngx_shared_memory_add(cf, &store->name,
                                         ngx_http_ephpm_zone_size(store->size),
                                         &ngx_http_ephpm_module);
     if (store->zone == NULL) {
@@ -314,7 +303,7 @@ ngx_http_ephpm_store_before(ngx_cycle_t *cycle, ngx_http_ephpm_store_t *store)
 
 
 /*
- * Can what is there be kept?  Says why not, and has the zone made anew.
+ * Can what is there be kept?  Says why not, and has another zone made.
  * Called when the whole configuration is known.
  */
 
@@ -371,10 +360,18 @@ ngx_http_ephpm_stores_check(ngx_cycle_t *cycle,
 
         } else {
             store->config.threads_max = before->config.threads_max;
+            store->zone->shm.size = before->zone->shm.size;
             continue;
         }
 
-        store->zone->noreuse = 1;
+        /*
+         * nginx keeps a zone that has the same name and size; "noreuse" would
+         * have to be said of the old one too, and it may stay
+         */
+
+        if (store->zone->shm.size == before->zone->shm.size) {
+            store->zone->shm.size += ngx_pagesize;
+        }
     }
 
     return NGX_OK;

@@ -421,6 +421,21 @@ static double request_time(void *request)
 /* ------------------------------------------------------------------ */
 /* The log                                                             */
 
+/* How much of a message goes into one line: it is cut between words, unless
+ * there is a very long one. */
+static size_t line_bytes(const char *message, size_t left)
+{
+    size_t bytes = EPHPM_LOG_LINE_BYTES;
+
+    if (left <= bytes) {
+        return left;
+    }
+    while (bytes > EPHPM_LOG_LINE_BYTES / 2 && message[bytes - 1] != ' ') {
+        bytes--;
+    }
+    return message[bytes - 1] == ' ' ? bytes : EPHPM_LOG_LINE_BYTES;
+}
+
 /* @return false: nobody takes it */
 static bool send_log(ephpm_run_t *run, int priority, const char *message)
 {
@@ -430,8 +445,7 @@ static bool send_log(ephpm_run_t *run, int priority, const char *message)
     piece[0] = (char)(priority >= LOG_EMERG && priority <= LOG_DEBUG ? priority
                                                                      : 255);
     do {
-        size_t bytes = left < EPHPM_LOG_LINE_BYTES ? left
-                                                   : EPHPM_LOG_LINE_BYTES;
+        size_t bytes = line_bytes(message, left);
 
         memcpy(piece + 1, message, bytes);
         if (!ephpm_task_write(&run->task, EPHPM_FRAME_LOG, piece,
