@@ -15,6 +15,7 @@ KVT_NAMES = \
 	t/kvcore/kv_items_test \
 	t/kvcore/kv_large_test \
 	t/kvcore/kv_layout_test \
+	t/kvcore/kv_life_test \
 	t/kvcore/kv_lock_test \
 	t/kvcore/kv_many_test \
 	t/kvcore/kv_memo_test \
@@ -100,6 +101,10 @@ t_kvcore_kv_large_test_LDADD = $(KVT_LIBS)
 t_kvcore_kv_layout_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_layout_test_CFLAGS = $(KVT_CFLAGS)
 t_kvcore_kv_layout_test_LDADD = $(KVT_LIBS)
+
+t_kvcore_kv_life_test_CPPFLAGS = $(KVT_CPPFLAGS)
+t_kvcore_kv_life_test_CFLAGS = $(KVT_CFLAGS)
+t_kvcore_kv_life_test_LDADD = $(KVT_LIBS)
 
 t_kvcore_kv_lock_test_CPPFLAGS = $(KVT_CPPFLAGS)
 t_kvcore_kv_lock_test_CFLAGS = $(KVT_CFLAGS)

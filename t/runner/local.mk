@@ -66,6 +66,7 @@ t_runner_wake_test_LDADD = $(RUNNER_LIBS)
 
 # Killed at random, and at each instruction.
 RUNNER_CRASH_NAMES = \
+	t/runner/step \
 	t/runner/storm
 check_PROGRAMS += $(RUNNER_CRASH_NAMES)
 TESTS += $(RUNNER_CRASH_NAMES)
@@ -76,6 +77,18 @@ endif
 
 RUNNER_CRASH_CPPFLAGS = $(RUNNER_CPPFLAGS) -I$(top_srcdir)/t/crash
 RUNNER_CRASH_LIBS = php-embed/libephpm_jobs.la kvcore/libkvcore.la
+
+t_runner_step_CPPFLAGS = $(RUNNER_CRASH_CPPFLAGS)
+t_runner_step_CFLAGS = $(AM_CFLAGS)
+t_runner_step_LDADD = $(RUNNER_CRASH_LIBS)
+t_runner_step_SOURCES = $(CRASH_RIG) \
+	t/crash/step_trace.c \
+	t/crash/step_trace.h \
+	t/runner/runt.c \
+	t/runner/runt.h \
+	t/runner/step.c \
+	t/runner/step.h \
+	t/runner/step_cases.c
 
 t_runner_storm_CPPFLAGS = $(RUNNER_CRASH_CPPFLAGS)
 t_runner_storm_CFLAGS = $(AM_CFLAGS)

@@ -55,6 +55,23 @@ bool runt_filled(const void *bytes_at, size_t bytes, uint64_t seed, size_t at)
     return true;
 }
 
+void runt_move(ephpm_jobs_t *view, void *to)
+{
+    ptrdiff_t by = (char *)to - (char *)view->head;
+#define MOVE(pointer) \
+    ((pointer) = (void *)((char *)(pointer) + by))
+    MOVE(view->head);
+    MOVE(view->lives);
+    MOVE(view->calls);
+    MOVE(view->bells);
+    MOVE(view->words);
+    MOVE(view->slot);
+    MOVE(view->ring);
+    if (view->writing.ring != NULL) {
+        MOVE(view->writing.ring);
+    }
+}
+
 /* ------------------------------------------------------------------ */
 /* Orders                                                              */
 

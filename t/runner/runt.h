@@ -48,6 +48,12 @@ static inline uint32_t runt_below(runt_random_t *random, uint32_t below)
 }
 
 /* ------------------------------------------------------------------ */
+/* Views                                                               */
+
+/** Let a view have its table at `to`, where there is a copy of it. */
+void runt_move(ephpm_jobs_t *view, void *to);
+
+/* ------------------------------------------------------------------ */
 /* Orders                                                              */
 
 #define RUNT_MAGIC UINT64_C(0x65706870746a6f62)

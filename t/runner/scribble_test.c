@@ -38,18 +38,10 @@ static void fence(void)
                       (bytes - jobs->bytes) % LINE_BYTES);
     ck_assert_int_eq(mprotect(room + page, bytes, PROT_READ | PROT_WRITE), 0);
     memcpy(at, jobs->head, jobs->bytes);
-    ptrdiff_t by = at - (unsigned char *)jobs->head;
-    ephpm_jobs_t *views[] = { jobs, spawner, runner[0], runner[1] };
-    for (size_t i = 0; i < 4; i++) {
-        ephpm_jobs_t *v = views[i];
-        v->lives = (life_t *)(void *)((char *)v->lives + by);
-        v->calls = (call_t *)(void *)((char *)v->calls + by);
-        v->bells = (bell_t *)(void *)((char *)v->bells + by);
-        v->words = (word_t *)(void *)((char *)v->words + by);
-        v->slot = (slot_t *)(void *)((char *)v->slot + by);
-        v->ring = (ring_t *)(void *)((char *)v->ring + by);
-        v->head = (head_t *)(void *)at;
-    }
+    runt_move(jobs, at);
+    runt_move(spawner, at);
+    runt_move(runner[0], at);
+    runt_move(runner[1], at);
 }
 
 /* Views of a table whose lives are whole: those are glibc's. */
