@@ -37,6 +37,7 @@ typedef struct runner {
     ephpm_ini_t *ini;           /* where settings come from several sources */
     size_t ini_count;
     size_t ini_room;
+    bool ini_lost;              /* for want of memory */
     unsigned served_max;        /* 0: no end */
     unsigned served;
 } runner_t;
@@ -199,6 +200,7 @@ static void add_setting(const ephpm_ini_t *setting)
         ephpm_ini_t *grown = realloc(runner.ini, room * sizeof(*grown));
 
         if (grown == NULL) {
+            runner.ini_lost = true;
             return;
         }
         runner.ini = grown;
@@ -217,8 +219,8 @@ static void add_user_setting(void *script, const char *name,
 }
 
 /* Those of the number, those by value, and what .user.ini files have.
- * @return false: there is no such number */
-static bool collect_settings(ephpm_run_t *run, ephpm_request_t *request)
+ * @return NULL, or why the request cannot have them */
+static const char *collect_settings(ephpm_run_t *run, ephpm_request_t *request)
 {
     const ephpm_snapshot_t *snapshot = &run->snapshot;
     int64_t number = ephpm_snapshot_get(snapshot, EPHPM_ITEM_SETTINGS);
@@ -227,15 +229,15 @@ static bool collect_settings(ephpm_run_t *run, ephpm_request_t *request)
     size_t count = 0, at = 0;
 
     if (run->pool->settings != NULL) {
-        if (number < 0 || number > UINT32_MAX) {
-            return false;
+        if (number >= 0 && number <= UINT32_MAX) {
+            known = run->pool->settings((uint32_t)number, &count);
         }
-        known = run->pool->settings((uint32_t)number, &count);
         if (known == NULL) {
-            return false;
+            return "the job has settings that the server does not know";
         }
     }
     runner.ini_count = 0;
+    runner.ini_lost = false;
     for (size_t i = 0; i < count; i++) {
         add_setting(&known[i]);
     }
@@ -255,7 +257,8 @@ static bool collect_settings(ephpm_run_t *run, ephpm_request_t *request)
     }
     request->ini = runner.ini;
     request->ini_count = runner.ini_count;
-    return true;
+    /* One of them may be what keeps the script in its place. */
+    return runner.ini_lost ? "there is no memory for its settings" : NULL;
 }
 
 /* ------------------------------------------------------------------ */
@@ -402,6 +405,7 @@ static void serve(ephpm_run_t *run)
     const char *why;
 
     run->active = true;
+    run->flags = 0;
     run->cpu_us = ephpm_thread_cpu_us();
     memset(&run->end, 0, sizeof(run->end));
     why = ephpm_snapshot_read(&run->snapshot, run->task.request,
@@ -410,9 +414,10 @@ static void serve(ephpm_run_t *run)
         run->flags = ephpm_snapshot_get(&run->snapshot, EPHPM_ITEM_FLAGS);
         describe(run, &request);
         why = request.script == NULL ? "the job names no script"
-            : !collect_settings(run, &request)
-                ? "the job has settings that the server does not know"
-            : ephpm_run_body(run);
+                                     : collect_settings(run, &request);
+    }
+    if (why == NULL) {
+        why = ephpm_run_body(run);
     }
     if (why != NULL) {
         refuse(run, why);

@@ -519,6 +519,10 @@ void ephpm_run_clear(ephpm_run_t *run)
         free((char *)run->sent[i].name);
     }
     run->sent_count = 0;
+    /* A long body is not kept until the next request. */
+    if (run->snapshot.more != NULL) {
+        ephpm_snapshot_clear(&run->snapshot);
+    }
     run->script_known = false;
     run->active = false;
 }

@@ -237,6 +237,64 @@ static void make_store(void)
     host.pool.store_count = 1;
 }
 
+/* What a host's own extension does with notes and variables. */
+
+ZEND_BEGIN_ARG_INFO_EX(host_send_arginfo, 0, 0, 3)
+    ZEND_ARG_INFO(0, type)
+    ZEND_ARG_INFO(0, name)
+    ZEND_ARG_INFO(0, value)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_INFO_EX(host_pair_arginfo, 0, 0, 2)
+    ZEND_ARG_INFO(0, kind)
+    ZEND_ARG_INFO(0, name)
+ZEND_END_ARG_INFO()
+
+static ZEND_FUNCTION(host_send)
+{
+    char *name, *value;
+    size_t name_length, value_length;
+    zend_long type;
+
+    ZEND_PARSE_PARAMETERS_START(3, 3)
+        Z_PARAM_LONG(type)
+        Z_PARAM_STRING(name, name_length)
+        Z_PARAM_STRING(value, value_length)
+    ZEND_PARSE_PARAMETERS_END();
+    RETURN_BOOL(ephpm_runner_snapshot() != NULL
+                && ephpm_runner_send_pair((ephpm_frame_type_t)type, name,
+                                          value));
+}
+
+static ZEND_FUNCTION(host_pair)
+{
+    const char *value;
+    char *name;
+    size_t name_length;
+    zend_long kind;
+
+    ZEND_PARSE_PARAMETERS_START(2, 2)
+        Z_PARAM_LONG(kind)
+        Z_PARAM_STRING(name, name_length)
+    ZEND_PARSE_PARAMETERS_END();
+    value = ephpm_runner_pair((ephpm_item_t)kind, name);
+    if (value == NULL) {
+        RETURN_NULL();
+    }
+    RETURN_STRING(value);
+}
+
+static const zend_function_entry host_functions[] = {
+    ZEND_FE(host_send, host_send_arginfo)
+    ZEND_FE(host_pair, host_pair_arginfo)
+    ZEND_FE_END
+};
+
+static zend_module_entry host_entry = {
+    STANDARD_MODULE_HEADER, "host", host_functions, NULL, NULL, NULL, NULL,
+    NULL, "1", STANDARD_MODULE_PROPERTIES
+};
+
 /* What the server's configuration says by number. */
 static const ephpm_ini_t *settings_of(uint32_t number, size_t *count)
 {
@@ -252,7 +310,9 @@ static const ephpm_ini_t *settings_of(uint32_t number, size_t *count)
 
 void host_start(const host_options_t *options)
 {
-    static zend_module_entry *const modules[] = { &ephpm_module_entry };
+    static zend_module_entry *const modules[] = {
+        &ephpm_module_entry, &host_entry
+    };
     static const char ini[] = "log_errors=1\nhtml_errors=0\n"
                               "display_errors=0\nopcache.enable=1\n"
                               "zend_extension=opcache\nextension=posix\n"
@@ -289,7 +349,7 @@ void host_start(const host_options_t *options)
     host.pool = (ephpm_pool_t){
         .jobs = host.jobs, .sapi_name = "fpm-fcgi",
         .sapi_title = "A test of runners", .ini_path = host.ini,
-        .modules = modules, .module_count = 1,
+        .modules = modules, .module_count = 2,
         .process_title = "test: ephpm runner", .temp_path = host.temp,
         .php_answers = options->php_answers,
         .slowlog = options->slowlog_ms ? host.slowlog : NULL,

@@ -893,7 +893,7 @@ START_TEST(files_of_dead_submitters_are_removed)
     pid = fork();
     if (pid == 0) {
         ephpm_job_t its = { 0 };
-        char name[EPHPM_FILE_NAME_BYTES];
+        char name[EPHPM_FILE_NAME_BYTES] = "";
 
         if (ephpm_submitter_attach(host.jobs, -1) < 0
             || ephpm_job_claim(host.jobs, &its) != EPHPM_CLAIMED) {

@@ -341,6 +341,36 @@ START_TEST(a_script_sees_its_request)
 }
 END_TEST
 
+START_TEST(notes_and_variables_go_home)
+{
+    static const char *const pairs[] = { "VAR", "server", NULL };
+    static const char *const headers[] = { "X-One", "1", "x-one", "2", NULL };
+    char php[512];
+    ask_t ask = { .php = php, .pairs = pairs, .headers = headers };
+    answer_t answer;
+
+    snprintf(php, sizeof(php), "<?php $note = %d; $env = %d; $v = %d; "
+        "$h = %d; $n = %d; echo json_encode([host_pair($v, 'VAR'), "
+        "host_pair($v, 'var'), host_pair($h, 'X-ONE'), host_pair($n, 'n'), "
+        "host_send($note, 'n', 'one'), host_send($note, 'N', 'two'), "
+        "host_pair($n, 'n'), host_send($env, 'VAR', 'script'), "
+        "host_pair($v, 'VAR'), getenv('VAR'), $_SERVER['VAR']]);",
+        EPHPM_FRAME_NOTE, EPHPM_FRAME_ENV, EPHPM_ITEM_VARIABLE,
+        EPHPM_ITEM_HEADER, EPHPM_ITEM_NOTE);
+    ask_all(&ask, &answer);
+    ck_assert_str_eq(answer.body, "[\"server\",null,\"1\",null,true,true,"
+        "\"two\",true,\"script\",\"script\",\"server\"]");
+    ck_assert_str_eq(answer.notes, "n=one\nN=two\nVAR=script\n");
+    answer_free(&answer);
+    /* And are gone with the request. */
+    ask.pairs = NULL;
+    ask_all(&ask, &answer);
+    ck_assert_int_eq(strncmp(answer.body, "[null,null,\"1\",null,true", 24),
+                     0);
+    answer_free(&answer);
+}
+END_TEST
+
 static char *million(void)
 {
     char *body = malloc((1 << 20) + 1);
@@ -729,6 +759,10 @@ START_TEST(what_a_script_forks_has_no_part_in_the_job)
         for (int i = 0; i < 5; i++) {
             expect("<?php usleep(100000); echo 'next';", "next");
         }
+        ck_assert(host_wait(script_is_done));
+        expect("<?php usleep(100000); echo 'next';", "next");
+        ck_assert_int_eq(host_child((pid_t)ephpm_runner_pid(host.jobs, 0)),
+                         0);
     }
 }
 END_TEST
@@ -792,6 +826,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, an_interim_response_goes_to_whom_can_take_it);
     tcase_add_test(tests, a_finished_response_does_not_wait_for_the_script);
     tcase_add_test(tests, a_script_sees_its_request);
+    tcase_add_test(tests, notes_and_variables_go_home);
     tcase_add_test(tests, a_body_comes_from_memory_or_a_file);
     tcase_add_test(tests, a_file_is_uploaded);
     tcase_add_test(tests, a_body_that_is_not_there_is_no_empty_one);
