@@ -101,6 +101,8 @@ t_runner_storm_SOURCES = $(CRASH_RIG) \
 # Over real PHP: spawner, runners, and a submitter in the test.
 POOL_TEST_NAMES = \
 	t/runner/pool_life_test \
+	t/runner/pool_script_test \
+	t/runner/pool_spawner_test \
 	t/runner/pool_test
 
 if HAVE_APACHE
@@ -148,3 +150,15 @@ t_runner_pool_life_test_CFLAGS = $(POOL_TEST_CFLAGS)
 t_runner_pool_life_test_LDFLAGS = $(POOL_TEST_LINK)
 t_runner_pool_life_test_LDADD = $(POOL_TEST_LIBS) $(CHECK_LIBS) $(LIBPHP)
 t_runner_pool_life_test_DEPENDENCIES = $(POOL_TEST_LIBS) $(POOL_TEST_LIBPHP)
+
+t_runner_pool_script_test_CPPFLAGS = $(POOL_TEST_CPPFLAGS)
+t_runner_pool_script_test_CFLAGS = $(POOL_TEST_CFLAGS)
+t_runner_pool_script_test_LDFLAGS = $(POOL_TEST_LINK)
+t_runner_pool_script_test_LDADD = $(POOL_TEST_LIBS) $(CHECK_LIBS) $(LIBPHP)
+t_runner_pool_script_test_DEPENDENCIES = $(POOL_TEST_LIBS) $(POOL_TEST_LIBPHP)
+
+t_runner_pool_spawner_test_CPPFLAGS = $(POOL_TEST_CPPFLAGS)
+t_runner_pool_spawner_test_CFLAGS = $(POOL_TEST_CFLAGS)
+t_runner_pool_spawner_test_LDFLAGS = $(POOL_TEST_LINK)
+t_runner_pool_spawner_test_LDADD = $(POOL_TEST_LIBS) $(CHECK_LIBS) $(LIBPHP)
+t_runner_pool_spawner_test_DEPENDENCIES = $(POOL_TEST_LIBS) $(POOL_TEST_LIBPHP)

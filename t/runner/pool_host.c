@@ -435,6 +435,30 @@ void host_end(void)
     memset(&host, 0, sizeof(host));
 }
 
+void set(const char *key)
+{
+    ck_assert_int_eq(kv_value_set(host.kv, key, strlen(key), "1", 1, 0,
+                                  KV_SET_ALWAYS), KV_OK);
+}
+
+bool is_set(const char *key)
+{
+    return kv_key_exists(host.kv, key, strlen(key)) == KV_OK;
+}
+
+pid_t runner_pid(unsigned index)
+{
+    return (pid_t)ephpm_runner_pid(host.jobs, index);
+}
+
+uint64_t counted(ephpm_count_t count)
+{
+    ephpm_jobs_stats_t stats;
+
+    ephpm_jobs_stats(host.jobs, &stats);
+    return stats.counts[count];
+}
+
 /* ------------------------------------------------------------------ */
 /* Asking                                                              */
 
@@ -710,6 +734,17 @@ char *run(const char *php)
     answer.body = NULL;
     answer_free(&answer);
     return body;
+}
+
+void has(const char *text, const char *part)
+{
+    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in: %s", part,
+                  text);
+}
+
+void has_not(const char *text, const char *part)
+{
+    ck_assert_msg(strstr(text, part) == NULL, "'%s' is in: %s", part, text);
 }
 
 void expect(const char *php, const char *want)

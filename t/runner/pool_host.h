@@ -80,6 +80,14 @@ void host_sleep(unsigned ms);
 
 double host_clock(void);
 
+/** The test's own changes to the store. */
+void set(const char *key);
+bool is_set(const char *key);
+
+/** One of the table's counters; the process at a runner's place. */
+uint64_t counted(ephpm_count_t count);
+pid_t runner_pid(unsigned index);
+
 /** The child of `parent`, of which there is one; 0: none */
 pid_t host_child(pid_t parent);
 
@@ -148,6 +156,10 @@ void ask_all(const ask_t *ask, answer_t *answer);
 
 /** Free what it has. */
 void answer_free(answer_t *answer);
+
+/** Is `part` in `text`, or not? */
+void has(const char *text, const char *part);
+void has_not(const char *text, const char *part);
 
 /** Run a script whose body is to be `want`. */
 void expect(const char *php, const char *want);
