@@ -209,6 +209,8 @@ static void exec_nginx(const cli_host_t *host, const char *config)
     if (!host->log_opens) {
         pipe_stderr();
     }
+    /* nginx would take it for numbers of sockets that it inherits. */
+    unsetenv("NGINX");
     execl(host->program, host->program, "-p", prefix, "-c", config, "-e",
           "stderr", (char *)NULL);
 }

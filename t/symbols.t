@@ -19,7 +19,7 @@ my @modules = (
     {
         file    => "$build/ngx_ephpm/objs/ngx_http_ephpm_module.so",
         exports => 'ngx_module_names ngx_module_order ngx_modules',
-        hosts   => [ grep { $_ } $ENV{NGINX}, $ENV{LIBPHP} ],
+        hosts   => [ grep { $_ } $ENV{NGINX_PROGRAM}, $ENV{LIBPHP} ],
         needed  => $ENV{LIBPHP_NEEDED},
         option  => '--without-nginx',
     },

@@ -223,7 +223,7 @@ for my $name (@names) {
         "$name: httpd reads the very path";
 }
 SKIP: {
-    my ($nginx) = grep { -x } $ENV{NGINX} || (), '/usr/sbin/nginx';
+    my ($nginx) = grep { -x } $ENV{NGINX_PROGRAM} || (), '/usr/sbin/nginx';
     skip 'nginx is not installed: apt-get install nginx', 2 * @names
         unless $nginx;
     for my $name (@names) {

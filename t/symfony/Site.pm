@@ -29,7 +29,7 @@ my $build = $ENV{EPHPM_BUILDDIR} // die "EPHPM_BUILDDIR is not set: run make che
 my $php   = $ENV{PHP} || 'php';
 my $httpd = $ENV{HTTPD} || '/usr/sbin/apache2';
 my $modules = $ENV{HTTPD_MODULES_DIR} || '/usr/lib/apache2/modules';
-my $nginx = $ENV{NGINX} || '/usr/sbin/nginx';
+my $nginx = $ENV{NGINX_PROGRAM} || '/usr/sbin/nginx';
 my $with_nginx = ($ENV{EPHPM_SITE_SERVER} // '') eq 'nginx';
 
 sub php { return $php }

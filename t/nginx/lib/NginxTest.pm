@@ -55,7 +55,7 @@ my $owner = $$;
 # What is there
 
 sub nginx {
-    my ($found) = grep { -x } $ENV{NGINX} || (),
+    my ($found) = grep { -x } $ENV{NGINX_PROGRAM} || (),
         map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin';
     return $found;
 }
