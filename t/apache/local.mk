@@ -1,7 +1,9 @@
-# Tests against a real httpd: the suite, and what only root can show.
+# Tests against a real httpd: the suite, what only root can show, and some of
+# the suite under valgrind.
 
 dist_check_SCRIPTS += t/apache/suite.t t/apache/suite-event.t \
-	t/apache/suite-worker.t t/apache-root/root.t
+	t/apache/suite-worker.t t/apache-root/root.t t/apache/memcheck.t \
+	t/apache/valgrind.t
 EXTRA_DIST += \
 	t/apache/conf/httpd.conf.in \
 	t/apache/conf/php.ini \
@@ -60,6 +62,7 @@ EXTRA_DIST += \
 	t/apache/htdocs/wide/.htaccess \
 	t/apache/htdocs/wide/show.php \
 	t/apache/lib/EphpmTest.pm \
+	t/apache/lib/Memcheck.pm \
 	t/apache/lib/OwnServer.pm \
 	t/apache/lib/Runners.pm \
 	t/apache/probe.c \
@@ -90,8 +93,9 @@ EXTRA_DIST += \
 	t/apache/tests/store_memory.t \
 	t/apache/tests/subrequests.t \
 	t/apache/tests/user_ini.t \
-	t/apache/tests/variables.t
+	t/apache/tests/variables.t \
+	t/apache/valgrind.supp
 if HAVE_APACHE
 TESTS += t/apache/suite.t t/apache/suite-event.t t/apache/suite-worker.t \
-	t/apache-root/root.t
+	t/apache-root/root.t t/apache/memcheck.t t/apache/valgrind.t
 endif

@@ -73,15 +73,18 @@ is php('$p = proc_open(["sh", "-c", "cat; exit 4"], [["pipe", "r"], '
 my $inherited = php('echo shell_exec("ls -l /proc/self/fd");')->{body};
 unlike $inherited, qr/socket:/, 'what is started inherits no socket';
 unlike $inherited, qr/anon_inode/, '... no epoll or eventfd';
-my @open = $inherited =~ m{ (\d+) -> }g;
-is "@{ [ grep { $_ > 3 } @open ] }", '', '... nothing but 0, 1 and 2'
+# The folder is ls's own, the file valgrind's.
+my @open = $inherited
+    =~ m{ (\d+) -> (?!/proc/\d+/fd$)(?!.*/memcheck/[\w-]+\.xml$)}mg;
+is "@{ [ grep { $_ > 2 } @open ] }", '', '... nothing but 0, 1 and 2'
     or diag $inherited;
 
 # The server's signals are the server's.
 my $signals = php('echo file_get_contents("/proc/self/status");')->{body};
 my ($caught) = $signals =~ /SigCgt:\s+([0-9a-f]+)/;
 my ($pid) = $signals =~ /^Pid:\s+(\d+)/m;
-$pid = (children(server_pid()))[0] unless threaded();
+$pid = (children(server_pid()), server_pid())[0]
+    unless threaded();
 my ($idle) = slurp("/proc/$pid/status") =~ /SigCgt:\s+([0-9a-f]+)/;
 my %bit = (HUP => 1, TERM => 15, USR1 => 10);
 for my $name (sort keys %bit) {
