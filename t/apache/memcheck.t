@@ -69,7 +69,8 @@ my %there = map { m{([^/]+)\.t$} ? ($1 => 1) : () }
 is join(' ', grep { !$there{$_} } sort keys %Memcheck::left_out,
     keys %Memcheck::tracked), '', 'the tests that are named exist';
 is_deeply [ Memcheck::turns(qw(bodies errors ini store)) ],
-    [ [ 'malloc', 'bodies', 'ini' ], [ 'tracked', 'errors' ] ],
+    [ [ 'malloc', 'bodies', 'ini' ], [ 'tracked', 'errors' ],
+    [ 'forked', 'store' ] ],
     'a turn for each way to allocate';
 
 # --- findings
@@ -109,8 +110,8 @@ END
     is system("cd '$tmp' && $cc -g -O0 -shared -fPIC -o mod_ephpm.so faulty.c "
         . "&& $cc -g -O0 -o main main.c ./mod_ephpm.so"), 0, 'a program';
     system 'sh', '-c', 'cd "$1" && shift && exec "$@" > said 2>&1', 'sh', $tmp,
-        Memcheck::command($tmp, 'malloc'), './main';
-    my ($file) = glob "$tmp/memcheck-malloc-*.xml";
+        Memcheck::command("$tmp/first"), './main';
+    my ($file) = glob "$tmp/first-*.xml";
     my $xml = slurp($file // '/dev/null');
     ok Memcheck::finished($xml), 'valgrind comes to its end'
         or diag slurp("$tmp/said");
@@ -127,10 +128,9 @@ END
     open my $supp, '>', "$tmp/supp" or die $!;
     print $supp "{\n   a read\n   Memcheck:Addr1\n   fun:faulty\n}\n";
     close $supp;
-    unlink $file;
     system 'sh', '-c', 'cd "$1" && shift && exec "$@" > said 2>&1', 'sh', $tmp,
-        Memcheck::command($tmp, 'malloc', "$tmp/supp"), './main';
-    ($file) = glob "$tmp/memcheck-malloc-*.xml";
+        Memcheck::command("$tmp/second", "$tmp/supp"), './main';
+    ($file) = glob "$tmp/second-*.xml";
     $xml = slurp($file // '/dev/null');
     is scalar(Memcheck::findings($xml)), 1, 'what is suppressed is none';
     my %times = Memcheck::suppressed($xml);
