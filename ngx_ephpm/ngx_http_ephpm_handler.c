@@ -831,7 +831,7 @@ ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx, const u_char *data,
     }
 
     log = ctx->request->connection->log;
-    level = data[0] <= 7 ? (ngx_uint_t) data[0] + 1 : NGX_LOG_ERR;
+    level = ngx_http_ephpm_log_level(data[0]);
 
     if (log->log_level < level) {
         return;

@@ -313,6 +313,18 @@ ngx_int_t ngx_http_ephpm_find_script(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_ephpm_submit(ngx_http_ephpm_ctx_t *ctx);
 
+/**
+ * The level for what PHP says with syslog's `priority`.  Which messages there
+ * are is said in php.ini (error_reporting, log_errors); at nginx's default
+ * level, error, they are all seen, as those of php-fpm are.
+ */
+static ngx_inline ngx_uint_t
+ngx_http_ephpm_log_level(ngx_int_t priority)
+{
+    return (priority >= 0 && priority <= 2) ? (ngx_uint_t) priority + 1
+                                            : NGX_LOG_ERR;
+}
+
 /* responses */
 
 /** Take a HEAD frame. @return NGX_OK, NGX_ERROR: no memory or malformed */

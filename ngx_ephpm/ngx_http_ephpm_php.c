@@ -280,8 +280,7 @@ ngx_http_ephpm_log(int priority, const char *message)
 
     u_char       line[EPHPM_LOG_LINE_BYTES];
 
-    level = (priority >= 0 && priority <= 7) ? (ngx_uint_t) priority + 1
-                                             : NGX_LOG_ERR;
+    level = ngx_http_ephpm_log_level(priority);
     log = ngx_cycle->log;
 
     if (log->log_level < level) {
