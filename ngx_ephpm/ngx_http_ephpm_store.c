@@ -25,6 +25,10 @@
 #include <sys/mman.h>
 
 
+/* other modules may have a zone of the same name */
+#define NGX_HTTP_EPHPM_ZONE_PREFIX  "ephpm_kv:"
+
+
 static ngx_int_t ngx_http_ephpm_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 
@@ -140,7 +144,7 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                     error[256];
     u_char                  *p;
-    ngx_str_t               *value, name;
+    ngx_str_t               *value, name, zone;
     ngx_uint_t               i;
     ngx_http_ephpm_store_t  *store, *known, **slot;
 
@@ -187,23 +191,23 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             if (kv_size_parse((char *) p, &store->size) != KV_OK) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid size in \"zone=%V:%s\": write a "
-                                   "number with k, m or g, as 256m",
+                                   "store \"%V\": \"%s\" is not a size: write "
+                                   "a number with k, m or g, as 256m",
                                    &name, p);
                 return NGX_CONF_ERROR;
             }
 
             if (store->size < KV_STORE_MIN_BYTES) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "\"zone=%V:%s\" is too small: a store has "
-                                   "at least %uDM", &name, p,
+                                   "store \"%V\": %s is too small: a store "
+                                   "has at least %uDm", &name, p,
                                    (uint32_t) (KV_STORE_MIN_BYTES >> 20));
                 return NGX_CONF_ERROR;
             }
 
             if (store->size > NGX_MAX_SIZE_T_VALUE / 2) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "\"zone=%V:%s\" is too large", &name, p);
+                                   "store \"%V\": %s is too large", &name, p);
                 return NGX_CONF_ERROR;
             }
 
@@ -243,7 +247,15 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    store->zone = ngx_shared_memory_add(cf, &store->name,
+    zone.len = sizeof(NGX_HTTP_EPHPM_ZONE_PREFIX) - 1 + name.len;
+    zone.data = ngx_pnalloc(cf->pool, zone.len + 1);
+    if (zone.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    (void) ngx_sprintf(zone.data, NGX_HTTP_EPHPM_ZONE_PREFIX "%V%Z", &name);
+
+    store->zone = ngx_shared_memory_add(cf, &zone,
                                         ngx_http_ephpm_zone_size(store->size),
                                         &ngx_http_ephpm_module);
     if (store->zone == NULL) {
