@@ -90,6 +90,12 @@ PHP_INI_BEGIN()
     STD_PHP_INI_ENTRY("ephpm.store", "", PHP_INI_SYSTEM, OnUpdateString,
                       store_name, zend_ephpm_globals, ephpm_globals)
     PHP_INI_ENTRY("ephpm.cli_size", "32M", PHP_INI_SYSTEM, on_update_cli_size)
+    STD_PHP_INI_ENTRY("ephpm.session_lock_wait", "30", PHP_INI_ALL,
+                      OnUpdateLongGEZero, session_lock_wait,
+                      zend_ephpm_globals, ephpm_globals)
+    STD_PHP_INI_ENTRY("ephpm.session_lock_ttl", "0", PHP_INI_ALL,
+                      OnUpdateLongGEZero, session_lock_ttl,
+                      zend_ephpm_globals, ephpm_globals)
 PHP_INI_END()
 
 /* Not PHP_GINIT_FUNCTION, whose parameter shadows the globals. */
@@ -110,6 +116,7 @@ static void globals_end(void *globals)
 static PHP_MINIT_FUNCTION(ephpm)
 {
     REGISTER_INI_ENTRIES();
+    ephpm_session_start();
     return SUCCESS;
 }
 
@@ -119,8 +126,8 @@ static PHP_MSHUTDOWN_FUNCTION(ephpm)
     return SUCCESS;
 }
 
-/* Both at the start and at the end: a session handler in PHP may call us
- * after our end of a request, or before our start of the next. */
+/* At the very end: PHP writes sessions after our end of a request, and may
+ * begin one before our start of the next. */
 static void forget_store(void)
 {
     EPHPM_G(store) = NULL;
@@ -130,12 +137,12 @@ static void forget_store(void)
 static PHP_RINIT_FUNCTION(ephpm)
 {
     CACHE_UPDATE();
-    forget_store();
     return SUCCESS;
 }
 
-static PHP_RSHUTDOWN_FUNCTION(ephpm)
+static ZEND_MODULE_POST_ZEND_DEACTIVATE_D(ephpm)
 {
+    ephpm_session_end();
     forget_store();
     return SUCCESS;
 }
@@ -158,6 +165,9 @@ static PHP_MINFO_FUNCTION(ephpm)
     php_info_print_table_start();
     php_info_print_table_row(2, "ephpm support", "enabled");
     php_info_print_table_row(2, "Version", EPHPM_VERSION);
+    php_info_print_table_row(2, "Session handler",
+                             ephpm_session_available()
+                                 ? "ephpm" : "none: PHP has no sessions");
     if (store == NULL) {
         php_info_print_table_row(2, "Store", "none for this host");
     } else {
@@ -183,19 +193,27 @@ static PHP_MINFO_FUNCTION(ephpm)
     DISPLAY_INI_ENTRIES();
 }
 
+/* Sessions begin before us and end after us, where PHP has them. */
+static const zend_module_dep dependencies[] = {
+    ZEND_MOD_OPTIONAL("session")
+    ZEND_MOD_END
+};
+
 zend_module_entry ephpm_module_entry = {
-    STANDARD_MODULE_HEADER,
+    STANDARD_MODULE_HEADER_EX,
+    NULL,
+    dependencies,
     "ephpm",
     ext_functions,
     PHP_MINIT(ephpm),
     PHP_MSHUTDOWN(ephpm),
     PHP_RINIT(ephpm),
-    PHP_RSHUTDOWN(ephpm),
+    NULL,
     PHP_MINFO(ephpm),
     EPHPM_VERSION,
     PHP_MODULE_GLOBALS(ephpm),
     globals_start,
     globals_end,
-    NULL,
+    ZEND_MODULE_POST_ZEND_DEACTIVATE_N(ephpm),
     STANDARD_MODULE_PROPERTIES_EX
 };

@@ -57,6 +57,7 @@ php_embed_libephpm_ext_la_SOURCES = \
 	php-embed/ephpm_kv_compare.c \
 	php-embed/ephpm_kv_many.c \
 	php-embed/ephpm_module.c \
+	php-embed/ephpm_session.c \
 	php-embed/php_ephpm.h
 
 # The SAPI: contained in each server module.

@@ -18,6 +18,29 @@
 
 #include <php.h>
 #include <php_ini.h>
+#include <sys/types.h>
+
+/* Is this PHP one whose sessions the store can keep?  Whether it has them
+ * loaded is seen when it starts. */
+#if defined(__has_include)
+#if __has_include(<ext/session/php_session.h>)
+#define EPHPM_HAVE_SESSION 1
+#endif
+#endif
+
+/* PHP's own limit. */
+#define EPHPM_SESSION_ID_MAX 256u
+#define EPHPM_SESSION_TOKEN_BYTES 32u
+
+/* The session that is open: see ephpm_session.c. */
+typedef struct ephpm_session {
+    kv_store_t *store;    /* where it is; NULL: none is open */
+    zend_string *was;     /* its value in the store; NULL: none */
+    pid_t owner;          /* the process that took its lock; 0: no lock */
+    size_t id_bytes;
+    char id[EPHPM_SESSION_ID_MAX];
+    char token[EPHPM_SESSION_TOKEN_BYTES];
+} ephpm_session_t;
 
 ZEND_BEGIN_MODULE_GLOBALS(ephpm)
     kv_store_t *store;      /* this request's; NULL: not asked for, or none */
@@ -25,6 +48,9 @@ ZEND_BEGIN_MODULE_GLOBALS(ephpm)
     char *store_name;       /* INI ephpm.store; empty: the host's choice */
     size_t cli_size_bytes;  /* INI ephpm.cli_size */
     kv_store_t *own_store;  /* ephpm.so: this thread's handle, kept */
+    zend_long session_lock_wait;  /* INI, in seconds; 0: do not wait */
+    zend_long session_lock_ttl;   /* INI, in seconds; 0: by the time limit */
+    ephpm_session_t session;
 ZEND_END_MODULE_GLOBALS(ephpm)
 
 ZEND_EXTERN_MODULE_GLOBALS(ephpm)
@@ -45,6 +71,19 @@ ZEND_COLD kv_store_t *ephpm_store_find(void);
 
 /** The same without a warning, for phpinfo(). */
 kv_store_t *ephpm_store_peek(void);
+
+/* ------------------------------------------------------------------ */
+/* Sessions                                                            */
+
+/** Register the session handler, when PHP starts, if it has sessions. */
+void ephpm_session_start(void);
+
+/** Has it been registered? */
+bool ephpm_session_available(void);
+
+/** Close the session that is open, if one is, and let go of its lock; the
+ * last thing in a request. */
+void ephpm_session_end(void);
 
 /* ------------------------------------------------------------------ */
 /* What the functions have in common                                   */

@@ -10,4 +10,9 @@ foreach (['ephpm.store' => 'other', 'ephpm.cli_size' => '64M'] as $name => $valu
     show("{$name} is the administrator's", ini_set($name, $value));
     show('access', ini_get_all('ephpm')[$name]['access'] === INI_SYSTEM);
 }
+foreach (['ephpm.session_lock_wait', 'ephpm.session_lock_ttl'] as $name) {
+    show($name, ini_set($name, '5'));
+    show('set', ini_get($name));
+    show('negative', ini_set($name, '-5'));
+}
 show('ephpm.cli_size', ini_get('ephpm.cli_size'));

@@ -62,6 +62,12 @@ EXTRA_DIST += \
 	t/scripts/phpinfo.php \
 	t/scripts/scan.expect \
 	t/scripts/scan.php \
+	t/scripts/session-lock.expect \
+	t/scripts/session-lock.php \
+	t/scripts/session-store.expect \
+	t/scripts/session-store.php \
+	t/scripts/session.expect \
+	t/scripts/session.php \
 	t/scripts/setnx-expired.expect \
 	t/scripts/setnx-expired.php \
 	t/scripts/setnx.expect \

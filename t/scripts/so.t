@@ -418,10 +418,152 @@ for ($chunk = str_repeat('x', 1 << 20), $parts = []; ; ) {
 PHP
     qr/Allowed memory size.*after: small/s, 'out of memory in get()';
 
+# session.save_handler = ephpm
+SKIP: {
+    skip 'this PHP has no session extension', 15
+        unless has_extension('session');
+    my @session = ('-d', 'session.use_cookies=0', '-d',
+        'session.cache_limiter=', '-d', 'session.gc_maxlifetime=1000');
+    my @ours = (@session, '-d', 'session.save_handler=ephpm');
+
+    # Where PHP has sessions as a library of its own it may be loaded later.
+    my @wanted = grep { /php_session|ps_globals/ }
+        split /\n/, `nm -D --undefined-only '$module'`;
+    is "@wanted", '', 'ephpm.so loads where PHP has no sessions';
+    my $info = php('phpinfo(INFO_MODULES);', @ours);
+    like $info, qr/^Session handler => ephpm$/m, 'phpinfo(): the handler';
+    like $info, qr/^Registered save handlers => .*\bephpm\b/m,
+        '... and in the list of PHP itself';
+
+    mkdir "$tmp/sessions";
+    {
+        local $ENV{SESSION_HANDLER} = 'files';
+        is php("require '$folder/session.php';", '-d',
+            "session.save_path=$tmp/sessions"),
+            slurp("$folder/session.expect"), 'the files handler behaves alike';
+    }
+
+    my @posix = has_extension('posix') ? () : ('-d', 'extension=posix');
+    skip 'this PHP has no pcntl or no posix', 11
+        unless php('echo function_exists("pcntl_fork")
+            && function_exists("posix_kill") ? "yes" : "no";', @posix) eq 'yes';
+
+    # A request is a child here; the store is its parent's too.
+    my $child = <<'PHP';
+function child(callable $request): int
+{
+    ephpm_kv_get('the store is made before the fork');
+    $pid = pcntl_fork();
+    if ($pid === 0) {
+        pcntl_alarm(120); // should the parent not live to end it
+        session_id('mine');
+        session_start();
+        $request();
+        exit(0);
+    }
+    return $pid;
+}
+function report(): void
+{
+    echo "\n", ephpm_kv_get('session:mine') ?? 'nothing', ephpm_kv_exists('session-lock:mine') ? ' locked' : ' free';
+}
+PHP
+
+    # Whatever ends the request, its lock is free and what it had is written.
+    my %end = (
+        'its end'        => '',
+        'exit'           => 'exit(1);',
+        'an exception'   => 'throw new Exception("thrown");',
+        'a fatal error'  => 'no_such_function();',
+        'no memory'      => 'for ($all = []; ; $all[] = str_repeat("x", 9_999));',
+        'its time limit' => 'set_time_limit(1); for (;;);',
+    );
+    for my $name (sort keys %end) {
+        like php(<<"PHP", @ours, '-d', 'memory_limit=8M'),
+$child
+pcntl_waitpid(child(function () {
+    \$_SESSION['n'] = 1;
+    $end{$name}
+}), \$status);
+report();
+PHP
+            qr/^n\|i:1; free\z/m, "a request with a session is ended by $name";
+    }
+    like php(<<"PHP", @ours, '-d', 'ephpm.cli_size=64M'),
+$child
+ephpm_kv_set('session:mine', 'large|s:7000000:"' . str_repeat('x', 7_000_000) . '";');
+gc_mem_caches();
+ini_set('memory_limit', '6M');
+pcntl_waitpid(child(function () { echo 'not reached'; }), \$status);
+echo ephpm_kv_exists('session-lock:mine') ? "\nlocked" : "\nfree";
+PHP
+        qr/Allowed memory size(?!.*not reached).*^free\z/ms,
+        '... by no memory to read it with';
+
+    is php(<<"PHP", @ours, @posix), "\nnothing locked\nn|i:2; free", 'a request that is killed';
+$child
+pcntl_waitpid(child(function () {
+    \$_SESSION['n'] = 1;
+    posix_kill(getmypid(), SIGKILL);
+}), \$status);
+report();
+ephpm_kv_expire('session-lock:mine', 1);
+pcntl_waitpid(child(function () { \$_SESSION['n'] = 2; }), \$status);
+report();
+PHP
+
+    like php(<<"PHP", @ours), qr/^nothing locked\nn\|i:1; free\z/m, 'a child forked in a session neither writes it nor frees its lock';
+$child
+session_id('mine');
+session_start();
+\$_SESSION['n'] = 1;
+\$pid = pcntl_fork();
+if (\$pid === 0) {
+    exit(0);
+}
+pcntl_waitpid(\$pid, \$status);
+report();
+session_write_close();
+report();
+PHP
+
+    is php(<<"PHP", @ours), "\nn|i:1000; free", 'four who count in one session';
+$child
+for (\$pids = [], \$number = 0; \$number < 4; ++\$number) {
+    \$pids[] = child(function () {
+        for (\$turn = 0; ; session_start()) {
+            \$_SESSION['n'] = 1 + (\$_SESSION['n'] ?? 0);
+            session_write_close();
+            if (++\$turn === 250) {
+                break;
+            }
+        }
+    });
+}
+foreach (\$pids as \$pid) {
+    pcntl_waitpid(\$pid, \$status);
+}
+report();
+PHP
+
+    is php(<<"PHP", @ours, '-d', 'ephpm.session_lock_wait=60'), "\nn|s:6:\"waited\"; free", 'who waits sees what the holder wrote';
+$child
+\$holder = child(function () {
+    ephpm_kv_set('held', '1');
+    usleep(300_000);
+    \$_SESSION['n'] = 'wait';
+});
+ephpm_kv_wait('held', ephpm_kv_wait('held', 0, 0)['version'], ephpm_kv_exists('held') ? 0 : 60_000);
+pcntl_waitpid(child(function () { \$_SESSION['n'] .= 'ed'; }), \$status);
+pcntl_waitpid(\$holder, \$status);
+report();
+PHP
+}
+
 # Nothing is read or written that should not be, and nothing is left over.
 SKIP: {
     my ($valgrind) = grep { -x } map { "$_/valgrind" } split /:/, $ENV{PATH};
-    skip 'valgrind is not installed: apt-get install valgrind', 2
+    skip 'valgrind is not installed: apt-get install valgrind', 4
         unless $valgrind;
     my $log = "$tmp/valgrind";
     my $status = do {
@@ -443,6 +585,23 @@ SKIP: {
     };
     like slurp("$tmp/out"), qr/^destructor: get: 'late'$/m, 'the scripts ran to the end';
     is $status, 0, 'valgrind finds nothing' or diag slurp($log), slurp("$tmp/out");
+
+    skip 'this PHP has no session extension', 2
+        unless has_extension('session');
+    for my $name ('session', 'session-lock') {
+        my $status = do {
+            local $ENV{USE_ZEND_ALLOC} = 0;
+            local $ENV{ZEND_DONT_UNLOAD_MODULES} = 1;
+            system "$valgrind --quiet --error-exitcode=99 --leak-check=full"
+                . ' --show-leak-kinds=definite --errors-for-leak-kinds=definite'
+                . " --log-file='$log' '$php' -n -d extension='$module'"
+                . " -d pcre.jit=0 '$folder/$name.php'"
+                . " >'$tmp/out' 2>&1";
+            $?;
+        };
+        is $status, 0, "valgrind finds nothing in $name.php"
+            or diag slurp($log), slurp("$tmp/out");
+    }
 }
 
 sub slurp {
