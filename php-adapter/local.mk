@@ -4,6 +4,8 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/LICENSE \
 	php-adapter/README.md \
 	php-adapter/composer.json \
+	php-adapter/src/AtomicKvOpsInterface.php \
+	php-adapter/src/BulkKvOpsInterface.php \
 	php-adapter/src/DependencyInjection/PoolAdapterPass.php \
 	php-adapter/src/EphpmCacheBundle.php \
 	php-adapter/src/EphpmKvAdapter.php \

@@ -7,7 +7,7 @@ namespace Ephpm\Cache\Symfony;
 /**
  * The store of the server that runs this script, by the ephpm_kv_*() functions.
  */
-final class SapiKvOps implements KvOpsInterface
+final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOpsInterface
 {
     /**
      * @throws \RuntimeException when PHP has no ephpm_kv_*() functions
@@ -75,6 +75,51 @@ final class SapiKvOps implements KvOpsInterface
     public function flush(): bool
     {
         return \ephpm_kv_flush_all();
+    }
+
+    public function mget(array $keys): array
+    {
+        return \ephpm_kv_mget($keys);
+    }
+
+    public function mset(array $values, int $ttlSeconds = 0): bool
+    {
+        return \ephpm_kv_mset($values, $ttlSeconds);
+    }
+
+    public function scan(int $cursor, string $prefix = '', int $count = 100): array
+    {
+        return \ephpm_kv_scan($cursor, $prefix, $count);
+    }
+
+    public function delPrefix(string $prefix): int
+    {
+        return \ephpm_kv_del_prefix($prefix);
+    }
+
+    public function setnx(string $key, string $value, int $ttlSeconds = 0): bool
+    {
+        return \ephpm_kv_setnx($key, $value, $ttlSeconds);
+    }
+
+    public function getdel(string $key): ?string
+    {
+        return \ephpm_kv_getdel($key);
+    }
+
+    public function setIfEq(string $key, string $expected, string $value, int $ttlSeconds = 0): bool
+    {
+        return \ephpm_kv_setifeq($key, $expected, $value, $ttlSeconds);
+    }
+
+    public function delIfEq(string $key, string $expected): bool
+    {
+        return \ephpm_kv_delifeq($key, $expected);
+    }
+
+    public function wait(string $key, int $lastVersion, int $timeoutMs): array|false
+    {
+        return \ephpm_kv_wait($key, $lastVersion, $timeoutMs);
     }
 
     private static function whyNotIncremented(?string $value): string

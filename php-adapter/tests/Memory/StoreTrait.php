@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Ephpm\Cache\Symfony\Tests\Memory;
 
+use Ephpm\Cache\Symfony\AtomicKvOpsInterface;
+use Ephpm\Cache\Symfony\BulkKvOpsInterface;
 use Ephpm\Cache\Symfony\InMemoryKvOps;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 
@@ -14,7 +16,7 @@ trait StoreTrait
 {
     private static ?InMemoryKvOps $store = null;
 
-    protected static function store(): KvOpsInterface
+    protected static function store(): KvOpsInterface&BulkKvOpsInterface&AtomicKvOpsInterface
     {
         return self::$store ??= new InMemoryKvOps();
     }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Ephpm\Cache\Symfony\Tests\Sapi;
 
+use Ephpm\Cache\Symfony\AtomicKvOpsInterface;
+use Ephpm\Cache\Symfony\BulkKvOpsInterface;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 use Ephpm\Cache\Symfony\SapiKvOps;
 use PHPUnit\Framework\Attributes\BeforeClass;
@@ -21,7 +23,7 @@ trait StoreTrait
         }
     }
 
-    protected static function store(): KvOpsInterface
+    protected static function store(): KvOpsInterface&BulkKvOpsInterface&AtomicKvOpsInterface
     {
         return new SapiKvOps();
     }
