@@ -6,6 +6,7 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/composer.json \
 	php-adapter/src/AtomicKvOpsInterface.php \
 	php-adapter/src/BulkKvOpsInterface.php \
+	php-adapter/src/ComputeOnceTrait.php \
 	php-adapter/src/DependencyInjection/PoolAdapterPass.php \
 	php-adapter/src/EphpmCacheBundle.php \
 	php-adapter/src/EphpmKvAdapter.php \
@@ -15,33 +16,38 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/src/SapiKvOps.php
 
 EXTRA_DIST += \
+	php-adapter/.php-cs-fixer.dist.php \
 	php-adapter/phpstan.dist.neon \
 	php-adapter/phpunit.xml.dist \
 	php-adapter/tests/AdapterTestCase.php \
 	php-adapter/tests/Bundle/BundleTest.php \
 	php-adapter/tests/Bundle/TestKernel.php \
 	php-adapter/tests/ComputeTestCase.php \
+	php-adapter/tests/FullAdapterTestCase.php \
 	php-adapter/tests/KvOpsTestCase.php \
-	php-adapter/tests/Memory/AdapterTest.php \
 	php-adapter/tests/Memory/ComputeTest.php \
+	php-adapter/tests/Memory/FullAdapterTest.php \
 	php-adapter/tests/Memory/InMemoryKvOpsTest.php \
 	php-adapter/tests/Memory/KvOpsTest.php \
 	php-adapter/tests/Memory/NamespaceVersionTest.php \
+	php-adapter/tests/Memory/NineMethodsAdapterTest.php \
 	php-adapter/tests/Memory/NoStoreTest.php \
 	php-adapter/tests/Memory/Psr16Test.php \
 	php-adapter/tests/Memory/Psr6Test.php \
 	php-adapter/tests/Memory/StoreTrait.php \
 	php-adapter/tests/NamespaceVersionTestCase.php \
+	php-adapter/tests/NineMethodsAdapterTestCase.php \
+	php-adapter/tests/RecordingFullKvOps.php \
 	php-adapter/tests/RecordingKvOps.php \
 	php-adapter/tests/RecordingLogger.php \
-	php-adapter/tests/Sapi/AdapterTest.php \
 	php-adapter/tests/Sapi/ComputeTest.php \
+	php-adapter/tests/Sapi/FullAdapterTest.php \
 	php-adapter/tests/Sapi/KvOpsTest.php \
 	php-adapter/tests/Sapi/NamespaceVersionTest.php \
+	php-adapter/tests/Sapi/NineMethodsAdapterTest.php \
 	php-adapter/tests/Sapi/Psr16Test.php \
 	php-adapter/tests/Sapi/Psr6Test.php \
 	php-adapter/tests/Sapi/StoreTrait.php \
-	php-adapter/tests/Sapi/TooLargeTest.php \
 	php-adapter/tests/install \
 	php-adapter/tests/polyfill-deepclone.php \
 	php-adapter/tests/polyfill.php

@@ -4,41 +4,55 @@ declare(strict_types=1);
 
 namespace Ephpm\Cache\Symfony;
 
-use Psr\Cache\CacheItemPoolInterface;
-use Psr\Log\LoggerInterface;
+use Psr\Cache\CacheItemInterface;
 use Symfony\Component\Cache\Adapter\AbstractAdapter;
 use Symfony\Component\Cache\CacheItem;
-use Symfony\Component\Cache\LockRegistry;
 use Symfony\Component\Cache\Marshaller\DefaultMarshaller;
 use Symfony\Component\Cache\Marshaller\MarshallerInterface;
-use Symfony\Contracts\Cache\CacheInterface;
-use Symfony\Contracts\Cache\ItemInterface;
+use Symfony\Component\Cache\PruneableInterface;
 
 /**
  * A PSR-6 and Symfony Contracts cache pool in the web server's shared memory.
  *
- * An item `key` of namespace `app` is the store's key `app:<version>:key`; the
- * version is under `:app:` (see NamespaceVersion). Pools of different
+ * An item `key` of namespace `app` is the store's key `app:@<version>:key`,
+ * and in the sub-namespace `blog` it is `app:@<version>:blog:key`; the version
+ * is under `:app:` (see NamespaceVersion). Neither namespaces nor keys can
+ * have a colon or an at sign in them, so no two items meet. Pools of different
  * namespaces never see each other's items, and clear() clears its own.
+ *
+ * The version is read once for all reads, until reset(), and anew for each
+ * change: what was saved after somebody else's clear() is saved, and what is
+ * deleted is deleted where the others have it by now.
  *
  * Where PHP has no store (a command line without the extension) the pool can
  * be made all the same: each use is then a miss and a line in the log, as it
  * is with Symfony's own adapters when their server is gone.
  */
-final class EphpmKvAdapter extends AbstractAdapter
+final class EphpmKvAdapter extends AbstractAdapter implements PruneableInterface
 {
-    /** Longer ids end in their hash instead. */
-    private const ID_MAX_BYTES = 65535;
+    use ComputeOnceTrait {
+        get as private getAsSymfonyDoes;
+    }
 
-    /** Where Symfony takes no locks: one process, and nobody to wait for. */
-    private const SAPIS_WITHOUT_LOCKS = ['cli', 'phpdbg', 'embed'];
+    /** As Symfony's CacheItem wraps a value that has metadata. */
+    private const VALUE_WRAPPER = "\xA9";
 
-    private readonly string $versionId;
+    /** -log(random) of early expiration is less than this. */
+    private const EARLINESS_MAX = 44.0;
+
+    /** Longer keys end in their hash instead. */
+    private const KEY_MAX_BYTES = 65535;
+
+    private readonly int $rootBytes;
 
     private readonly MarshallerInterface $marshaller;
 
-    /** @var array<array<mixed>> by key: of the items that get() took from another process */
-    private array $metadataTaken = [];
+    /** What the keys of all items begin with; null: to be read. One for all sub-namespaces. */
+    private ?string $prefix = null;
+
+    private string $subNamespace = '';
+
+    private bool $hasDeferred = false;
 
     /**
      * @param string              $namespace       keeps the pool's items apart from those of other pools
@@ -46,67 +60,56 @@ final class EphpmKvAdapter extends AbstractAdapter
      * @param KvOpsInterface|null $ops             where the items are kept; by default the server's own store
      */
     public function __construct(
-        string $namespace = '',
+        private readonly string $namespace = '',
         int $defaultLifetime = 0,
         private ?KvOpsInterface $ops = null,
         ?MarshallerInterface $marshaller = null,
     ) {
         parent::__construct($namespace, $defaultLifetime);
         $this->marshaller = $marshaller ?? new DefaultMarshaller();
-        // The id under which AbstractAdapter asks for the version.
-        $this->versionId = self::NS_SEPARATOR . ('' === $namespace ? '' : $namespace . self::NS_SEPARATOR);
-        $this->enableVersioning();
-        if (!\in_array(\PHP_SAPI, self::SAPIS_WITHOUT_LOCKS, true)) {
-            $this->setCallbackWrapper(self::compute(...));
-        }
+        $this->rootBytes = \strlen($this->root());
+        $this->computeOnce();
     }
 
     /**
-     * As LockRegistry::compute(), but looks again once it has the lock.
+     * A hit that need not be recomputed early is returned as it was read,
+     * without a CacheItem; all else is done as in Symfony's own adapters.
      *
-     * Symfony looks before it locks only: a request that missed while another
-     * one computed, and gets the lock when that one has saved and released it,
-     * would compute once more. A recomputation of an item that is there, or
-     * with a $beta of INF, is wanted and takes place.
-     *
-     * It is the callback wrapper of a new pool, except on a command line. It
-     * can be given to setCallbackWrapper() there, and to that of Symfony's
-     * TagAwareAdapter.
-     */
-    public static function compute(callable $callback, ItemInterface $item, bool &$save, CacheInterface $pool, ?\Closure $setMetadata = null, ?LoggerInterface $logger = null, ?float $beta = null): mixed
-    {
-        if (!$item->isHit() && \INF !== $beta && $pool instanceof CacheItemPoolInterface) {
-            $callback = static function (ItemInterface $item, bool &$save) use ($callback, $pool, $logger): mixed {
-                $key = $item->getKey();
-                $present = $pool->getItem($key);
-                if (!$present->isHit()) {
-                    return $callback($item, $save);
-                }
-                $logger?->info('Item "{key}" was saved before the lock was acquired', ['key' => $key]);
-                $save = false;
-                if ($pool instanceof self && $present instanceof ItemInterface) {
-                    $pool->metadataTaken[$key] = $present->getMetadata();
-                }
-
-                return $present->get();
-            };
-        }
-
-        return LockRegistry::compute($callback, $item, $save, $pool, $setMetadata, $logger, $beta);
-    }
-
-    /**
      * @param array<mixed>|null $metadata
      */
     public function get(string $key, callable $callback, ?float $beta = null, ?array &$metadata = null): mixed
     {
-        $value = parent::get($key, $callback, $beta, $metadata);
-        if (isset($this->metadataTaken[$key])) {
-            $metadata = $this->metadataTaken[$key];
-            unset($this->metadataTaken[$key]);
+        \assert('' !== CacheItem::validateKey($key));
+        if (!$this->hasDeferred && ($beta ?? 1.0) < \INF && ($beta ?? 1.0) >= 0.0) {
+            try {
+                $bytes = $this->ops()->get($this->keyOf($key));
+                if (null !== $bytes) {
+                    $value = $this->marshaller->unmarshall($bytes);
+                    if (self::unwrap($value, $beta ?? 1.0, $found)) {
+                        $metadata = $found;
+
+                        return $value;
+                    }
+                }
+            } catch (\Exception) {
+            }
         }
 
-        return $value;
+        return $this->getAsSymfonyDoes($key, $callback, $beta, $metadata);
+    }
+
+    public function saveDeferred(CacheItemInterface $item): bool
+    {
+        $this->hasDeferred = true;
+
+        return parent::saveDeferred($item);
+    }
+
+    public function commit(): bool
+    {
+        $this->hasDeferred = false;
+
+        return parent::commit();
     }
 
     /**
@@ -118,22 +121,72 @@ final class EphpmKvAdapter extends AbstractAdapter
     }
 
     /**
-     * Clears the pool's own namespace, and nothing beside it.
-     *
-     * @param string $prefix must be empty: a KvOpsInterface cannot list keys
+     * A pool within this one: its items are cleared along with those of this
+     * one, and on their own.
      */
-    public function clear(string $prefix = ''): bool
+    public function withSubNamespace(string $namespace): static
     {
-        if ('' !== $prefix) {
-            $this->logger?->debug('Nothing was cleared: the store cannot list the keys that begin with "{prefix}"; clear() without a prefix clears the whole pool.', ['prefix' => $prefix, 'cache-adapter' => self::class]);
+        // Or both would have what is deferred.
+        $this->commit();
+        $shared = &$this->prefix;
+        $pool = clone $this;
+        $pool->subNamespace .= CacheItem::validateKey($namespace) . self::NS_SEPARATOR;
+
+        return $pool;
+    }
+
+    /**
+     * Removes what clear() has left: items that a process saved while another
+     * one cleared the pool, or all of them where the store cannot list keys.
+     */
+    public function prune(): bool
+    {
+        try {
+            $ops = $this->ops();
+            if (!$ops instanceof BulkKvOpsInterface) {
+                $this->cannotList('pruned', '');
+
+                return false;
+            }
+            $root = $this->root() . '@';
+            $version = $this->version()->current();
+            $cursor = 0;
+            do {
+                [$cursor, $keys] = $ops->scan($cursor, $root, 1000);
+                foreach ($keys as $key) {
+                    $written = strstr(substr($key, \strlen($root)), self::NS_SEPARATOR, true);
+                    if (false !== $written && '' !== $written && (int) base_convert($written, 36, 10) < $version) {
+                        $ops->del($key);
+                    }
+                }
+            } while (0 !== $cursor);
+        } catch (\Exception $e) {
+            CacheItem::log($this->logger, 'Failed to prune the cache: ' . $e->getMessage(), ['exception' => $e, 'cache-adapter' => self::class]);
 
             return false;
         }
-        $cleared = parent::clear();
-        // The parent keeps the version it had proposed; this makes it ask.
-        $this->enableVersioning();
 
-        return $cleared;
+        return true;
+    }
+
+    /**
+     * Versioning is always on. This reads the version anew, as it is
+     * documented to.
+     */
+    public function enableVersioning(bool $enable = true): bool
+    {
+        $this->prefix = null;
+
+        return true;
+    }
+
+    /**
+     * Saves what is deferred, and reads the version anew with the next item.
+     */
+    public function reset(): void
+    {
+        parent::reset();
+        $this->prefix = null;
     }
 
     /**
@@ -143,21 +196,21 @@ final class EphpmKvAdapter extends AbstractAdapter
      */
     protected function doFetch(array $ids): array
     {
-        if ([$this->versionId] === $ids) {
-            return [$this->versionId => base_convert((string) $this->version()->current(), 10, 36) . self::NS_SEPARATOR];
+        $ids = array_values($ids);
+        if (1 === \count($ids)) {
+            $value = $this->ops()->get($this->key($ids[0]));
+
+            return null === $value ? [] : [$ids[0] => $this->marshaller->unmarshall($value)];
         }
         $values = [];
-        foreach ($ids as $id) {
-            if (null === $value = $this->ops()->get(self::key($id))) {
+        foreach ($this->read(array_map($this->key(...), $ids)) as $i => $value) {
+            if (null === $value) {
                 continue;
             }
             try {
-                $values[$id] = $this->marshaller->unmarshall($value);
+                $values[$ids[$i]] = $this->marshaller->unmarshall($value);
             } catch (\Exception $e) {
-                if (1 === \count($ids)) {
-                    throw $e;
-                }
-                CacheItem::log($this->logger, 'Failed to fetch key "{key}": ' . $e->getMessage(), ['key' => $id, 'exception' => $e, 'cache-adapter' => self::class]);
+                CacheItem::log($this->logger, 'Failed to fetch key "{key}": ' . $e->getMessage(), ['key' => substr($ids[$i], $this->rootBytes), 'exception' => $e, 'cache-adapter' => self::class]);
             }
         }
 
@@ -166,15 +219,27 @@ final class EphpmKvAdapter extends AbstractAdapter
 
     protected function doHave(string $id): bool
     {
-        return $this->ops()->exists(self::key($id));
+        return $this->ops()->exists($this->key($id));
     }
 
-    /**
-     * Versioning has cleared the namespace already.
-     */
     protected function doClear(string $namespace): bool
     {
-        return false;
+        $ops = $this->ops();
+        $this->prefix = null;
+        $cleared = $this->key($namespace);
+        if ($this->rootBytes === \strlen($namespace) && '' === $this->subNamespace) {
+            $this->version()->advance();
+            $this->prefix = null;
+        } elseif (!$ops instanceof BulkKvOpsInterface) {
+            $this->cannotList('cleared', $this->subNamespace . substr($namespace, $this->rootBytes));
+
+            return false;
+        }
+        if ($ops instanceof BulkKvOpsInterface) {
+            $ops->delPrefix($cleared);
+        }
+
+        return true;
     }
 
     /**
@@ -182,8 +247,10 @@ final class EphpmKvAdapter extends AbstractAdapter
      */
     protected function doDelete(array $ids): bool
     {
+        $ops = $this->ops();
+        $this->prefix = null;
         foreach ($ids as $id) {
-            $this->ops()->del(self::key($id));
+            $ops->del($this->key($id));
         }
 
         return true;
@@ -196,16 +263,18 @@ final class EphpmKvAdapter extends AbstractAdapter
      */
     protected function doSave(array $values, int $lifetime): array
     {
-        if (isset($values[$this->versionId])) {
-            $this->version()->advance();
-
-            return [];
-        }
         /** @var array<string, string> $marshalled */
         $marshalled = $this->marshaller->marshall($values, $failed);
         $failed ??= [];
-        foreach ($marshalled as $id => $value) {
-            if (!$this->ops()->set(self::key($id), $value, $lifetime)) {
+        $ops = $this->ops();
+        $this->prefix = null;
+        $ids = array_keys($marshalled);
+        $keys = array_map($this->key(...), $ids);
+        if (\count($keys) > 1 && $ops instanceof BulkKvOpsInterface && $ops->mset(array_combine($keys, $marshalled), $lifetime)) {
+            return $failed;
+        }
+        foreach ($ids as $i => $id) {
+            if (!$ops->set($keys[$i], $marshalled[$id], $lifetime)) {
                 $failed[] = $id;
             }
         }
@@ -218,13 +287,78 @@ final class EphpmKvAdapter extends AbstractAdapter
         return $this->ops ??= new SapiKvOps();
     }
 
-    private function version(): NamespaceVersion
+    /**
+     * @param list<string> $keys
+     *
+     * @return list<string|null>
+     */
+    private function read(array $keys): array
     {
-        return new NamespaceVersion($this->ops(), self::key($this->versionId));
+        $ops = $this->ops();
+
+        return $ops instanceof BulkKvOpsInterface ? $ops->mget($keys) : array_map($ops->get(...), $keys);
     }
 
-    private static function key(string $id): string
+    private function root(): string
     {
-        return \strlen($id) <= self::ID_MAX_BYTES ? $id : substr($id, 0, self::ID_MAX_BYTES - 64) . hash('sha256', $id);
+        return '' === $this->namespace ? '' : $this->namespace . self::NS_SEPARATOR;
+    }
+
+    private function version(): NamespaceVersion
+    {
+        return new NamespaceVersion($this->ops(), self::NS_SEPARATOR . $this->root());
+    }
+
+    /**
+     * @param string $id of Symfony's: the namespace and the item's key
+     */
+    private function key(string $id): string
+    {
+        return $this->keyOf(substr($id, $this->rootBytes));
+    }
+
+    private function keyOf(string $itemKey): string
+    {
+        $this->prefix ??= $this->root() . '@' . base_convert((string) $this->version()->current(), 10, 36) . self::NS_SEPARATOR;
+        $key = $this->prefix . $this->subNamespace . $itemKey;
+
+        return \strlen($key) <= self::KEY_MAX_BYTES ? $key : substr($key, 0, self::KEY_MAX_BYTES - 64) . hash('sha256', $key);
+    }
+
+    /**
+     * @param mixed             $value    as it was saved, then as it was before that
+     * @param array<mixed>|null $metadata
+     *
+     * @param-out mixed        $value
+     * @param-out array<mixed> $metadata
+     *
+     * @return bool false: Symfony has to look at it
+     */
+    private static function unwrap(mixed &$value, float $beta, ?array &$metadata): bool
+    {
+        $metadata = [];
+        if (!\is_object($value)) {
+            // Symfony before 6.1 has kept metadata in the key of such an array.
+            return !\is_array($value) || 1 !== \count($value) || 10 !== \strlen((string) array_key_first($value));
+        }
+        if (self::VALUE_WRAPPER !== $value::class) {
+            return true;
+        }
+        ['value' => $value, 'metadata' => $found] = get_object_vars($value);
+        $metadata = (array) $found;
+        $expiry = $metadata[CacheItem::METADATA_EXPIRY] ?? \INF;
+        $ctimeMs = $metadata[CacheItem::METADATA_CTIME] ?? 0;
+
+        return is_numeric($expiry) && is_numeric($ctimeMs) && $expiry > microtime(true) + self::EARLINESS_MAX * $beta * $ctimeMs / 1000;
+    }
+
+    private function cannotList(string $what, string $prefix): void
+    {
+        $this->logger?->debug('Nothing was {what}: the store cannot list the keys that begin with "{prefix}", for its {ops} is no BulkKvOpsInterface; clear() without a prefix clears the whole pool.', [
+            'what' => $what,
+            'prefix' => $prefix,
+            'ops' => get_debug_type($this->ops),
+            'cache-adapter' => self::class,
+        ]);
     }
 }

@@ -120,7 +120,7 @@ final class InMemoryKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicK
 
     public function mget(array $keys): array
     {
-        return array_map($this->get(...), self::strings(array_values($keys)));
+        return array_map($this->get(...), array_values(self::strings($keys)));
     }
 
     public function mset(array $values, int $ttlSeconds = 0): bool

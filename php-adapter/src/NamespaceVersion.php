@@ -7,19 +7,20 @@ namespace Ephpm\Cache\Symfony;
 /**
  * The number that all keys of one namespace carry, kept in the store.
  *
- * A store of nine methods cannot list the keys of a namespace, so a namespace
- * is cleared by moving on to another number: the old entries are never asked
- * for again, and the store drops them in its own time.
+ * A namespace is cleared by moving on to another number, in one atomic step:
+ * the old entries are never asked for again. Where the store can list its keys
+ * they are removed then; otherwise it drops them in its own time.
  *
  * - A number never comes back, or a clear would be undone. The first one is
  *   the time in microseconds, each clear adds one. Where the entry itself was
  *   evicted the time, by then later, takes its place.
  * - All processes that meet at a missing entry must agree on one number, or
- *   each of them would compute the items of the others anew. Each adds its own
- *   time to the entry; whoever gets more than that was not the first and takes
- *   it off again. Meanwhile the entry is a sum that lies far in the future,
- *   which the others wait out. They replace it only if it stays: its author
- *   was killed between the two steps.
+ *   each of them would compute the items of the others anew. With
+ *   AtomicKvOpsInterface the first one sets it. Without, each adds its own time
+ *   to the entry; whoever gets more than that was not the first and takes it
+ *   off again. Meanwhile the entry is a sum that lies far in the future, which
+ *   the others wait out. They replace it only if it stays: its author was
+ *   killed between the two steps.
  *
  * @internal
  */
@@ -81,6 +82,9 @@ final class NamespaceVersion
     private function propose(): int
     {
         $now = self::nowUs();
+        if ($this->ops instanceof AtomicKvOpsInterface) {
+            return $this->ops->setnx($this->key, (string) $now) ? $now : (int) ($this->ops->get($this->key) ?? throw self::noRoom());
+        }
         $sum = $this->ops->incrBy($this->key, $now);
 
         return $sum === $now ? $now : $this->ops->incrBy($this->key, -$now);
@@ -90,10 +94,15 @@ final class NamespaceVersion
     {
         $now = self::nowUs();
         if (!$this->ops->set($this->key, (string) $now)) {
-            throw new \RuntimeException('The store has no room for the version of the namespace.');
+            throw self::noRoom();
         }
 
         return $now;
+    }
+
+    private static function noRoom(): \RuntimeException
+    {
+        return new \RuntimeException('The store has no room for the version of the namespace.');
     }
 
     private static function isPlausible(int $version): bool

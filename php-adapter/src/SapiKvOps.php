@@ -79,6 +79,7 @@ final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOps
 
     public function mget(array $keys): array
     {
+        /** @var list<string|null> */
         return \ephpm_kv_mget($keys);
     }
 
@@ -89,6 +90,7 @@ final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOps
 
     public function scan(int $cursor, string $prefix = '', int $count = 100): array
     {
+        /** @var array{int, list<string>} */
         return \ephpm_kv_scan($cursor, $prefix, $count);
     }
 
@@ -119,6 +121,7 @@ final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOps
 
     public function wait(string $key, int $lastVersion, int $timeoutMs): array|false
     {
+        /** @var array{version: int, value: string|null}|false */
         return \ephpm_kv_wait($key, $lastVersion, $timeoutMs);
     }
 

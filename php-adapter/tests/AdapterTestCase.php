@@ -4,29 +4,35 @@ declare(strict_types=1);
 
 namespace Ephpm\Cache\Symfony\Tests;
 
+use Ephpm\Cache\Symfony\AtomicKvOpsInterface;
+use Ephpm\Cache\Symfony\BulkKvOpsInterface;
 use Ephpm\Cache\Symfony\EphpmKvAdapter;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Cache\Adapter\ArrayAdapter;
 use Symfony\Component\Cache\Adapter\ChainAdapter;
 use Symfony\Component\Cache\Adapter\TagAwareAdapter;
+use Symfony\Component\Cache\Adapter\TraceableAdapter;
 use Symfony\Component\Cache\Exception\InvalidArgumentException;
 use Symfony\Component\Cache\Marshaller\DefaultMarshaller;
 use Symfony\Component\Cache\Marshaller\DeflateMarshaller;
+use Symfony\Component\Cache\Psr16Cache;
 use Symfony\Contracts\Cache\ItemInterface;
 
 abstract class AdapterTestCase extends TestCase
 {
-    private RecordingKvOps $ops;
+    protected RecordingKvOps $ops;
 
-    private RecordingLogger $logger;
+    protected RecordingLogger $logger;
 
-    abstract protected static function store(): KvOpsInterface;
+    abstract protected static function store(): KvOpsInterface&BulkKvOpsInterface&AtomicKvOpsInterface;
+
+    abstract protected static function recording(): RecordingKvOps;
 
     protected function setUp(): void
     {
         static::store()->flush();
-        $this->ops = new RecordingKvOps(static::store());
+        $this->ops = static::recording();
         $this->logger = new RecordingLogger();
     }
 
@@ -112,15 +118,113 @@ abstract class AdapterTestCase extends TestCase
         self::assertFalse($this->pool('app')->hasItem('other'));
     }
 
-    public function testAPrefixCannotBeCleared(): void
+    public function testWhatIsDeletedIsDeletedAfterAnothersClear(): void
+    {
+        $slow = $this->pool('app');
+        self::assertFalse($slow->hasItem('key'));
+        $other = $this->pool('app');
+        $other->clear();
+        $other->save($other->getItem('key')->set('value'));
+
+        self::assertTrue($slow->deleteItem('key'));
+        self::assertFalse($this->pool('app')->hasItem('key'));
+        $other->clear();
+        self::assertTrue($slow->save($slow->getItem('key')->set('saved')));
+        self::assertSame('saved', $this->pool('app')->getItem('key')->get());
+    }
+
+    public function testSubNamespaces(): void
+    {
+        $pool = $this->pool('app');
+        $pool->save($pool->getItem('key')->set('root'));
+        $pool->saveDeferred($pool->getItem('deferred')->set('root'));
+        $sub = $pool->withSubNamespace('sub');
+        $deep = $sub->withSubNamespace('deep');
+        foreach (['sub' => $sub, 'deep' => $deep] as $name => $of) {
+            self::assertFalse($of->hasItem('key'));
+            self::assertSame($name, $of->get('key', static fn(): string => $name));
+        }
+        self::assertTrue($pool->hasItem('deferred'));
+        self::assertFalse($sub->hasItem('deferred'));
+        self::assertSame('root', $pool->getItem('key')->get());
+        self::assertSame('deep', $this->pool('app')->withSubNamespace('sub')->withSubNamespace('deep')->getItem('key')->get());
+
+        self::assertTrue($pool->clear());
+        foreach ([$pool, $sub, $deep] as $of) {
+            self::assertFalse($of->hasItem('key'));
+            $of->save($of->getItem('key')->set('new'));
+            self::assertSame('new', $of->get('key', static fn(): string => 'not found'));
+        }
+
+        $this->expectException(InvalidArgumentException::class);
+        $pool->withSubNamespace('a:b');
+    }
+
+    public function testKeysThatPsr6Forbids(): void
+    {
+        $pool = $this->pool('app');
+        foreach (['', 'a{b', 'a}b', 'a(b', 'a)b', 'a/b', 'a\\b', 'a@b', 'a:b'] as $key) {
+            $refused = 0;
+            foreach ([$pool->getItem(...), $pool->hasItem(...), $pool->deleteItem(...), static fn(string $key): mixed => $pool->get($key, static fn(): string => 'computed')] as $method) {
+                try {
+                    $method($key);
+                } catch (InvalidArgumentException) {
+                    ++$refused;
+                }
+            }
+            self::assertSame(4, $refused, $key);
+        }
+        self::assertSame([], $this->ops->keysSet);
+    }
+
+    public function testAHitWithMetadata(): void
+    {
+        $pool = $this->pool('app');
+        $pool->get('key', static function (ItemInterface $item): \stdClass {
+            $item->expiresAfter(300);
+
+            return (object) ['a' => 1];
+        }, null, $computed);
+        $again = static fn(): string => 'computed again';
+        self::assertEquals((object) ['a' => 1], $pool->get('key', $again, null, $found));
+        $item = $pool->getItem('key');
+        self::assertSame($item->getMetadata(), $found);
+        self::assertIsArray($computed);
+        self::assertEqualsWithDelta($computed[ItemInterface::METADATA_EXPIRY], $found[ItemInterface::METADATA_EXPIRY] ?? null, 1);
+
+        $pool->get('plain', static fn(): string => 'value');
+        self::assertSame('value', $pool->get('plain', $again, 0.0, $found));
+        self::assertSame([], $found);
+    }
+
+    public function testAHitOfWhatIsDeferred(): void
+    {
+        $pool = $this->pool('app');
+        $pool->save($pool->getItem('key')->set('old'));
+        $pool->saveDeferred($pool->getItem('key')->set('new'));
+
+        self::assertSame('new', $pool->get('key', static fn(): string => 'computed'));
+    }
+
+    public function testANegativeBetaIsRefused(): void
     {
         $pool = $this->pool('app');
         $pool->save($pool->getItem('key')->set('value'));
 
-        self::assertFalse($pool->clear('k'));
-        self::assertTrue($pool->hasItem('key'));
-        self::assertSame(['debug'], $this->logger->levels());
-        self::assertStringContainsString('cannot list the keys', $this->logger->messages());
+        $this->expectException(InvalidArgumentException::class);
+        $pool->get('key', static fn(): string => 'computed', -1.0);
+    }
+
+    public function testACorruptHitIsComputedAnew(): void
+    {
+        $pool = $this->pool('app');
+        $pool->get('key', static fn(): string => 'value');
+        foreach (['O:1:{', '', 'O:7:"Missing":0:{}', "\0\0\0\2\xff", 'a:1:{i:0;', 'O:8:"stdClass":1:{s:1:"a";'] as $bytes) {
+            $this->ops->set($this->ops->keysSet[0], $bytes);
+            self::assertSame('computed', @$pool->get('key', static fn(): string => 'computed'), $bytes);
+            self::assertSame('computed', $pool->getItem('key')->get());
+        }
+        self::assertSame(array_fill(0, 6, 'warning'), $this->logger->levels());
     }
 
     public function testLifetimesReachTheStore(): void
@@ -254,12 +358,21 @@ abstract class AdapterTestCase extends TestCase
         self::assertTrue($tagged->invalidateTags(['label']));
         self::assertFalse($tagged->hasItem('key'));
 
+        $traceable = new TraceableAdapter($this->pool('traced'));
+        $traceable->get('key', static fn(): string => 'value');
+        self::assertSame('value', $traceable->get('key', static fn(): string => 'computed'));
+        self::assertTrue($traceable->clear());
+
+        $simple = new Psr16Cache($this->pool('simple'));
+        self::assertTrue($simple->setMultiple(['a' => 1, 'b' => 2], 100));
+        self::assertSame(['a' => 1, 'b' => 2, 'c' => 3], $simple->getMultiple(['a', 'b', 'c'], 3));
+
         $chain = new ChainAdapter([new ArrayAdapter(), $this->pool('chained')]);
         $chain->get('key', static fn(): string => 'value');
         self::assertSame('value', $this->pool('chained')->getItem('key')->get());
     }
 
-    private function pool(string $namespace, int $defaultLifetime = 0): EphpmKvAdapter
+    protected function pool(string $namespace, int $defaultLifetime = 0): EphpmKvAdapter
     {
         $pool = new EphpmKvAdapter($namespace, $defaultLifetime, $this->ops);
         $pool->setLogger($this->logger);

@@ -67,6 +67,7 @@ abstract class ComputeTestCase extends TestCase
     {
         $late = $this->pool();
         $this->meanwhile($late, $this->counting());
+        $this->ops->missesBefore = 0;
 
         self::assertSame('run 2', $late->get('key', $this->counting(), \INF));
         self::assertSame('run 3', $late->get('key', $this->counting(), \INF));
@@ -108,6 +109,7 @@ abstract class ComputeTestCase extends TestCase
     {
         $late = $this->pool();
         $late->hasItem('key');
+        $this->ops->missesBefore = 1;
         $this->ops->afterMiss = function (): void {
             try {
                 $this->pool()->get('key', static fn(): never => throw new \DomainException());
@@ -202,6 +204,8 @@ abstract class ComputeTestCase extends TestCase
     {
         // What comes before the item itself: the version of the namespace.
         self::assertFalse($late->hasItem($key));
+        // EphpmKvAdapter::get() looks once more than Symfony does.
+        $this->ops->missesBefore = $late instanceof EphpmKvAdapter ? 1 : 0;
         $this->ops->afterMiss = function () use ($late, $callback, $key): void {
             $other = $late instanceof TagAwareAdapter ? new TagAwareAdapter($this->pool()) : $this->pool();
             $other->get($key, $callback);

@@ -219,14 +219,15 @@ abstract class KvOpsTestCase extends TestCase
     {
         $ops = static::store();
         // As a script without declared types may call them.
-        $call = static fn(string $method, mixed $argument): mixed => \call_user_func([$ops, $method], $argument);
+        $refused = 0;
         foreach (['mget' => [$value], 'mset' => ['a' => 'kept out', 'b' => $value]] as $method => $argument) {
             try {
-                $call($method, $argument);
-                self::fail("$method() took " . get_debug_type($value));
+                (new \ReflectionMethod($ops, $method))->invoke($ops, $argument);
             } catch (\TypeError) {
+                ++$refused;
             }
         }
+        self::assertSame(2, $refused);
         self::assertNull($ops->get('a'));
     }
 

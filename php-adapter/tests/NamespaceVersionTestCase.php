@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Ephpm\Cache\Symfony\Tests;
 
+use Ephpm\Cache\Symfony\AtomicKvOpsInterface;
+use Ephpm\Cache\Symfony\BulkKvOpsInterface;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 use Ephpm\Cache\Symfony\NamespaceVersion;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -13,7 +15,7 @@ abstract class NamespaceVersionTestCase extends TestCase
 {
     private const KEY = ':tested:';
 
-    abstract protected static function store(): KvOpsInterface;
+    abstract protected static function store(): KvOpsInterface&BulkKvOpsInterface&AtomicKvOpsInterface;
 
     protected function setUp(): void
     {
@@ -56,12 +58,30 @@ abstract class NamespaceVersionTestCase extends TestCase
         self::assertGreaterThan($before, $version->current());
     }
 
-    public function testTwoThatMeetAtAMissingEntryAgree(): void
+    /**
+     * @return iterable<array{class-string<RecordingKvOps>, string}>
+     */
+    public static function proposals(): iterable
     {
-        $slow = new RecordingKvOps(static::store());
+        yield 'atomic' => [RecordingFullKvOps::class, 'setnx'];
+        yield 'nine methods, both alike' => [RecordingKvOps::class, 'incrBy'];
+    }
+
+    /**
+     * @param class-string<RecordingKvOps> $class
+     */
+    #[DataProvider('proposals')]
+    public function testTwoThatMeetAtAMissingEntryAgree(string $class, string $step): void
+    {
+        $slow = new $class(static::store());
         $theirs = null;
-        $slow->beforeIncrBy = static function () use (&$theirs): void {
-            $theirs = (new NamespaceVersion(static::store(), self::KEY))->current();
+        $slow->before = static function (string $call) use (&$theirs, $class, $step): bool {
+            if ($step !== $call) {
+                return false;
+            }
+            $theirs = (new NamespaceVersion(new $class(static::store()), self::KEY))->current();
+
+            return true;
         };
         $ours = (new NamespaceVersion($slow, self::KEY))->current();
 
@@ -88,6 +108,16 @@ abstract class NamespaceVersionTestCase extends TestCase
 
         self::assertEqualsWithDelta(microtime(true) * 1e6, $version, 60e6);
         self::assertSame((string) $version, static::store()->get(self::KEY));
+    }
+
+    public function testAFullStoreIsNotWaitedFor(): void
+    {
+        $full = new RecordingFullKvOps(static::store());
+        $full->full = true;
+
+        $this->expectException(\RuntimeException::class);
+        $this->expectExceptionMessage('no room');
+        (new NamespaceVersion($full, self::KEY))->current();
     }
 
     public function testAStoreWithoutRoomIsAnException(): void

@@ -7,9 +7,10 @@ namespace Ephpm\Cache\Symfony\Tests;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 
 /**
- * Another store, seen from outside: what is set, and a chance to interfere.
+ * Another store, seen from outside: what is called and set, and a chance to
+ * interfere. It has the nine methods only.
  */
-final class RecordingKvOps implements KvOpsInterface
+class RecordingKvOps implements KvOpsInterface
 {
     /** @var array<string, int> time to live by key */
     public array $ttls = [];
@@ -17,24 +18,29 @@ final class RecordingKvOps implements KvOpsInterface
     /** @var list<string> */
     public array $keysSet = [];
 
+    /** @var list<string> names of the methods that were called */
+    public array $calls = [];
+
     public bool $full = false;
 
     public bool $gone = false;
 
-    /** @var (\Closure(): void)|null called once, right before the next incrBy() */
-    public ?\Closure $beforeIncrBy = null;
+    /** @var (\Closure(string): bool)|null called before each call, with its name, until it returns true */
+    public ?\Closure $before = null;
 
     /** @var (\Closure(): void)|null called once, right after get() has found nothing */
     public ?\Closure $afterMiss = null;
+
+    /** How many misses come before that. */
+    public int $missesBefore = 0;
 
     public function __construct(private readonly KvOpsInterface $store) {}
 
     public function get(string $key): ?string
     {
-        $value = $this->store()->get($key);
-        if (null === $value && null !== $after = $this->afterMiss) {
-            $this->afterMiss = null;
-            $after();
+        $value = $this->store(__FUNCTION__)->get($key);
+        if (null === $value) {
+            $this->missed();
         }
 
         return $value;
@@ -42,57 +48,77 @@ final class RecordingKvOps implements KvOpsInterface
 
     public function set(string $key, string $value, int $ttlSeconds = 0): bool
     {
+        $store = $this->store(__FUNCTION__);
         if ($this->full) {
             return false;
         }
         $this->ttls[$key] = $ttlSeconds;
         $this->keysSet[] = $key;
 
-        return $this->store()->set($key, $value, $ttlSeconds);
+        return $store->set($key, $value, $ttlSeconds);
     }
 
     public function del(string $key): int
     {
-        return $this->store()->del($key);
+        return $this->store(__FUNCTION__)->del($key);
     }
 
     public function exists(string $key): bool
     {
-        return $this->store()->exists($key);
+        return $this->store(__FUNCTION__)->exists($key);
     }
 
     public function incrBy(string $key, int $delta): int
     {
-        if (null !== $before = $this->beforeIncrBy) {
-            $this->beforeIncrBy = null;
-            $before();
-        }
-
-        return $this->store()->incrBy($key, $delta);
+        return $this->store(__FUNCTION__)->incrBy($key, $delta);
     }
 
     public function expire(string $key, int $ttlSeconds): bool
     {
-        return $this->store()->expire($key, $ttlSeconds);
+        return $this->store(__FUNCTION__)->expire($key, $ttlSeconds);
     }
 
     public function ttl(string $key): int
     {
-        return $this->store()->ttl($key);
+        return $this->store(__FUNCTION__)->ttl($key);
     }
 
     public function pttl(string $key): int
     {
-        return $this->store()->pttl($key);
+        return $this->store(__FUNCTION__)->pttl($key);
     }
 
     public function flush(): bool
     {
-        return $this->store()->flush();
+        return $this->store(__FUNCTION__)->flush();
     }
 
-    private function store(): KvOpsInterface
+    protected function called(string $call): void
     {
-        return $this->gone ? throw new \RuntimeException('the store is gone') : $this->store;
+        if ($this->gone) {
+            throw new \RuntimeException('the store is gone');
+        }
+        if (null !== $before = $this->before) {
+            $this->before = null;
+            if (!$before($call)) {
+                $this->before ??= $before;
+            }
+        }
+        $this->calls[] = $call;
+    }
+
+    protected function missed(): void
+    {
+        if (null !== ($after = $this->afterMiss) && 0 > --$this->missesBefore) {
+            $this->afterMiss = null;
+            $after();
+        }
+    }
+
+    private function store(string $call): KvOpsInterface
+    {
+        $this->called($call);
+
+        return $this->store;
     }
 }
