@@ -10,6 +10,7 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/src/DependencyInjection/PoolAdapterPass.php \
 	php-adapter/src/EphpmCacheBundle.php \
 	php-adapter/src/EphpmKvAdapter.php \
+	php-adapter/src/EphpmKvTagAwareAdapter.php \
 	php-adapter/src/InMemoryKvOps.php \
 	php-adapter/src/KvOpsInterface.php \
 	php-adapter/src/NamespaceVersion.php \
@@ -35,6 +36,8 @@ EXTRA_DIST += \
 	php-adapter/tests/Memory/Psr16Test.php \
 	php-adapter/tests/Memory/Psr6Test.php \
 	php-adapter/tests/Memory/StoreTrait.php \
+	php-adapter/tests/Memory/TagAwareAdapterTest.php \
+	php-adapter/tests/Memory/TaggedPsr6Test.php \
 	php-adapter/tests/NamespaceVersionTestCase.php \
 	php-adapter/tests/NineMethodsAdapterTestCase.php \
 	php-adapter/tests/RecordingFullKvOps.php \
@@ -48,6 +51,9 @@ EXTRA_DIST += \
 	php-adapter/tests/Sapi/Psr16Test.php \
 	php-adapter/tests/Sapi/Psr6Test.php \
 	php-adapter/tests/Sapi/StoreTrait.php \
+	php-adapter/tests/Sapi/TagAwareAdapterTest.php \
+	php-adapter/tests/Sapi/TaggedPsr6Test.php \
+	php-adapter/tests/TagAwareAdapterTestCase.php \
 	php-adapter/tests/install \
 	php-adapter/tests/polyfill-deepclone.php \
 	php-adapter/tests/polyfill.php
