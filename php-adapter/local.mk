@@ -11,6 +11,7 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/src/EphpmCacheBundle.php \
 	php-adapter/src/EphpmKvAdapter.php \
 	php-adapter/src/EphpmKvTagAwareAdapter.php \
+	php-adapter/src/EphpmLockStore.php \
 	php-adapter/src/InMemoryKvOps.php \
 	php-adapter/src/KvOpsInterface.php \
 	php-adapter/src/NamespaceVersion.php \
@@ -28,8 +29,10 @@ EXTRA_DIST += \
 	php-adapter/tests/KvOpsTestCase.php \
 	php-adapter/tests/Memory/ComputeTest.php \
 	php-adapter/tests/Memory/FullAdapterTest.php \
+	php-adapter/tests/LockStoreTestCase.php \
 	php-adapter/tests/Memory/InMemoryKvOpsTest.php \
 	php-adapter/tests/Memory/KvOpsTest.php \
+	php-adapter/tests/Memory/LockStoreTest.php \
 	php-adapter/tests/Memory/NamespaceVersionTest.php \
 	php-adapter/tests/Memory/NineMethodsAdapterTest.php \
 	php-adapter/tests/Memory/NoStoreTest.php \
@@ -40,12 +43,16 @@ EXTRA_DIST += \
 	php-adapter/tests/Memory/TaggedPsr6Test.php \
 	php-adapter/tests/NamespaceVersionTestCase.php \
 	php-adapter/tests/NineMethodsAdapterTestCase.php \
+	php-adapter/tests/Processes/Fork.php \
+	php-adapter/tests/Processes/LockTest.php \
+	php-adapter/tests/Processes/TagTest.php \
 	php-adapter/tests/RecordingFullKvOps.php \
 	php-adapter/tests/RecordingKvOps.php \
 	php-adapter/tests/RecordingLogger.php \
 	php-adapter/tests/Sapi/ComputeTest.php \
 	php-adapter/tests/Sapi/FullAdapterTest.php \
 	php-adapter/tests/Sapi/KvOpsTest.php \
+	php-adapter/tests/Sapi/LockStoreTest.php \
 	php-adapter/tests/Sapi/NamespaceVersionTest.php \
 	php-adapter/tests/Sapi/NineMethodsAdapterTest.php \
 	php-adapter/tests/Sapi/Psr16Test.php \

@@ -82,7 +82,8 @@ sub checkout {
     umask 022;
     mkdir "$scratch/$_" or die "$scratch/$_: $!" for qw(php-adapter php-embed);
     must('cp', '-R', (map { "$src/php-adapter/$_" } qw(src tests README.md
-        composer.json phpunit.xml.dist phpstan.dist.neon)), "$scratch/php-adapter");
+        composer.json phpunit.xml.dist phpstan.dist.neon
+        .php-cs-fixer.dist.php)), "$scratch/php-adapter");
     must('cp', "$src/php-embed/ephpm.stub.php", "$scratch/php-embed");
     for my $project (@projects) {
         my $packages = "$build/t/symfony/$project";

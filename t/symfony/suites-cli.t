@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # The adapter's tests, with the PSR-6 and PSR-16 suites among them, on the
-# command line: on a store in memory, and on the real one in ephpm.so.
+# command line: on a store in memory, on the real one in ephpm.so, and on that
+# in several processes.
 
 use strict;
 use warnings;
@@ -13,8 +14,9 @@ use Site qw(checkout run_command slurp projects report together);
 my @projects = projects();
 my $folder = checkout(@projects);
 
-my @runs = map { ([$_, 'memory'], [$_, 'sapi', '-d', 'extension=' . Site::extension()]) }
-    @projects;
+my @extension = ('-d', 'extension=' . Site::extension());
+my @runs = map { ([$_, 'memory'], [$_, 'sapi', @extension],
+    [$_, 'processes', @extension]) } @projects;
 
 # They sleep most of the time, so all at once.
 my @results = together(scalar @runs, sub {
@@ -34,6 +36,7 @@ for my $run (@runs) {
     my $xml = "$folder/$project-$suite.xml";
     is $code, 0, "$project, $suite: PHPUnit is content" or diag $output;
     my $psr = report("$project, $suite", -e $xml ? slurp($xml) : '');
+    next if $suite eq 'processes';
     cmp_ok $psr, '>=', 316, "$project, $suite: both PSR suites ran";
 }
 

@@ -1,0 +1,34 @@
+#!/usr/bin/perl
+
+# PHPStan at its highest level and PHP-CS-Fixer (PER-CS) find nothing in the
+# adapter and its tests, and Composer nothing in composer.json.
+
+use strict;
+use warnings;
+use FindBin qw($Bin);
+use lib $Bin;
+use Test::More tests => 3;
+use Site qw(checkout run_command projects);
+
+my ($oldest) = sort(projects());
+my $folder = checkout($oldest);
+my $tools = "$ENV{EPHPM_BUILDDIR}/t/symfony";
+$ENV{COMPOSER_ALLOW_SUPERUSER} = 1;
+
+my ($code, $output) = run_command(Site::php(), '-d', 'memory_limit=2G',
+    "$tools/phpstan/vendor/bin/phpstan", 'analyse',
+    '--configuration', "$folder/php-adapter/phpstan.dist.neon",
+    '--autoload-file', "$folder/$oldest/vendor/autoload.php",
+    '--no-progress', '--no-interaction', '--error-format', 'raw');
+is $code, 0, 'PHPStan is content' or diag $output;
+
+($code, $output) = run_command(Site::php(),
+    "$tools/php-cs-fixer/vendor/bin/php-cs-fixer", 'check', '--diff',
+    '--config', "$folder/php-adapter/.php-cs-fixer.dist.php",
+    '--using-cache=no', '--show-progress=none', '--no-interaction');
+is $code, 0, 'PHP-CS-Fixer is content' or diag $output;
+
+# The version is written down for those who install it by its path.
+($code, $output) = run_command('composer', 'validate', '--strict',
+    '--no-check-version', '--no-interaction', "$folder/php-adapter/composer.json");
+is $code, 0, 'Composer is content' or diag $output;
