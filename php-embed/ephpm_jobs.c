@@ -17,6 +17,8 @@
 /* How often a place is tried that somebody may just be looking at. */
 #define TAKE_TRIES 100
 #define TAKE_PAUSE_NS 1000000L
+/* Some twenty microseconds, where two instructions are waited for. */
+#define TICKET_SPINS 1000u
 
 uint64_t ephpm_jobs_clock_us(void)
 {
@@ -119,6 +121,7 @@ ephpm_jobs_t *ephpm_jobs_make(const ephpm_jobs_config_t *config)
         return NULL;
     }
     jobs->config = *config;
+    jobs->ticket_spins = TICKET_SPINS;
     forget_places(jobs);
     if (getrandom(&jobs->table, sizeof(jobs->table), 0) !=
         sizeof(jobs->table)) {

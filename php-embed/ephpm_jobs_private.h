@@ -211,6 +211,8 @@ struct ephpm_jobs {
     _Atomic uint32_t hint;      /* a slot that was free */
     _Atomic uint64_t looked_us; /* whether anybody lives */
     _Atomic uint32_t nobody;    /* and that nobody does */
+    uint32_t ticket_spins;      /* how long another's ticket is waited for:
+                                 * he may be stopped or dead there */
 
     /* Of a runner. */
     unsigned char *request;

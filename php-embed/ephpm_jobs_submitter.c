@@ -16,8 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-/* For the ticket of another, who may be stopped or dead there. */
-#define TICKET_SPINS 1000
 #define LOOK_AGAIN_US ((uint64_t)EPHPM_LOOK_AGAIN_MS * 1000)
 
 /* ------------------------------------------------------------------ */
@@ -150,12 +148,13 @@ static uint32_t grab_slot(ephpm_jobs_t *jobs, uint64_t claiming)
     return NOBODY;
 }
 
-static uint64_t word_with_ticket(const word_t *word)
+static uint64_t word_with_ticket(const ephpm_jobs_t *jobs,
+                                 const word_t *word)
 {
     uint64_t now = atomic_load(word);
 
-    for (int i = 0; word_state(now) == STATE_CLAIMING && i < TICKET_SPINS;
-         i++) {
+    for (uint32_t i = 0;
+         word_state(now) == STATE_CLAIMING && i < jobs->ticket_spins; i++) {
         kv_pause();
         now = atomic_load(word);
     }
@@ -170,7 +169,8 @@ static bool has_room(ephpm_jobs_t *jobs, uint32_t mine, uint32_t ticket)
     uint32_t idle = 0;
 
     for (uint32_t i = 0; i < jobs->slots; i++) {
-        uint64_t word = i == mine ? 0 : word_with_ticket(&jobs->words[i]);
+        uint64_t word =
+            i == mine ? 0 : word_with_ticket(jobs, &jobs->words[i]);
         unsigned state = word_state(word);
         if (state == EPHPM_JOB_FILLING || state == EPHPM_JOB_READY) {
             waiting += ticket_before(word_ticket(word), ticket);

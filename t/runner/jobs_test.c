@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -375,6 +376,92 @@ START_TEST(a_rush_of_claims_fills_the_queue_exactly)
 }
 END_TEST
 
+/* Those who come later do not count. */
+START_TEST(a_claim_is_refused_for_lower_tickets_only)
+{
+    ephpm_job_t later[QUEUE + RUNNERS];
+    for (unsigned i = 0; i < QUEUE + RUNNERS; i++) {
+        submit(&later[i]);
+    }
+    ck_assert_int_eq(ephpm_job_claim(jobs, &job), EPHPM_CLAIM_FULL);
+    jobs->head->ticket = word_ticket(later[0].word) - 2;
+    ck_assert_int_eq(ephpm_job_claim(jobs, &job), EPHPM_CLAIMED);
+    ephpm_job_release(&job);
+    jobs->head->ticket = word_ticket(later[0].word) + 100;
+    for (unsigned i = 0; i < QUEUE + RUNNERS; i++) {
+        ephpm_job_release(&later[i]);
+    }
+}
+END_TEST
+
+typedef struct slow_claim {
+    word_t *word;
+    uint64_t claiming;
+    uint32_t ticket;            /* that it draws */
+    _Atomic int round;          /* it has taken its slot */
+} slow_claim_t;
+
+enum { SLOW_ROUNDS = 20 };
+
+/* Has taken a slot and drawn its ticket, and says so when another has drawn
+ * the next one. */
+static void *claim_slowly(void *argument)
+{
+    slow_claim_t *slow = argument;
+    for (int round = 1; round <= SLOW_ROUNDS; round++) {
+        while (atomic_load(&slow->round) != round ||
+               atomic_load(&jobs->head->ticket) == slow->ticket + 1) {
+            sched_yield();
+        }
+        atomic_store(slow->word,
+                     word_to(slow->claiming, EPHPM_JOB_FILLING) |
+                         (uint64_t)slow->ticket << WORD_TICKET_SHIFT);
+    }
+    return NULL;
+}
+
+/* The other's ticket is the lower one, and his the last place. */
+START_TEST(a_claim_waits_for_the_ticket_that_another_is_drawing)
+{
+    ephpm_job_t waits[QUEUE + RUNNERS];
+    pthread_t thread;
+    for (unsigned i = 0; i < QUEUE + RUNNERS; i++) {
+        submit(&waits[i]);
+    }
+    slow_claim_t slow = {
+        .word = &jobs->words[waits[0].slot],
+        .claiming = word_to(waits[0].word, STATE_CLAIMING) & UINT32_MAX,
+        .ticket = word_ticket(waits[QUEUE + RUNNERS - 1].word) + 1,
+    };
+    jobs->ticket_spins = UINT32_MAX;
+    ck_assert_int_eq(pthread_create(&thread, NULL, claim_slowly, &slow), 0);
+    for (int round = 1; round <= SLOW_ROUNDS; round++) {
+        jobs->head->ticket = slow.ticket + 1;
+        atomic_store(slow.word, slow.claiming);
+        atomic_store(&slow.round, round);
+        kvt_assert(ephpm_job_claim(jobs, &job) == EPHPM_CLAIM_FULL);
+    }
+    pthread_join(thread, NULL);
+    for (unsigned i = 0; i < QUEUE + RUNNERS; i++) {
+        ephpm_job_release(&waits[i]);
+    }
+    jobs->words[waits[0].slot] = 0;
+}
+END_TEST
+
+/* But not for ever. */
+START_TEST(a_claim_does_not_wait_for_one_who_died_while_drawing)
+{
+    jobs->words[3] = UINT64_C(1) << WORD_SUBMITTER_SHIFT | WORD_S |
+                     STATE_CLAIMING;
+    ck_assert_int_eq(ephpm_job_claim(jobs, &job), EPHPM_CLAIMED);
+    ephpm_job_release(&job);
+    assert_sound();
+    ephpm_jobs_abandon(spawner, 1);
+    ck_assert_uint_eq(in_use(), 0);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ */
 /* The order of jobs                                                   */
 
@@ -461,6 +548,9 @@ int main(void)
          without_a_place_there_are_no_claims,
          as_many_wait_as_the_queue_holds_and_no_more,
          a_rush_of_claims_fills_the_queue_exactly,
+         a_claim_is_refused_for_lower_tickets_only,
+         a_claim_waits_for_the_ticket_that_another_is_drawing,
+         a_claim_does_not_wait_for_one_who_died_while_drawing,
          jobs_are_taken_in_the_order_of_their_claims, tickets_wrap,
          submitting_later_than_another_does_not_lose_the_turn);
     return kvt_run(suite);
