@@ -9,7 +9,6 @@
 
 /* what clients are not told of, unless ephpm_pass_header says so */
 static ngx_str_t  ngx_http_ephpm_hide_headers[] = {
-    ngx_string("status"),
     ngx_string("x-accel-expires"),
     ngx_string("x-accel-redirect"),
     ngx_string("x-accel-limit-rate"),

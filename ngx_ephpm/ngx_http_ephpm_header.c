@@ -48,8 +48,6 @@ static void ngx_http_ephpm_take_header(void *to, int op, const char *name,
 static ngx_int_t ngx_http_ephpm_set_upstream(ngx_http_ephpm_ctx_t *ctx);
 static ngx_int_t ngx_http_ephpm_set_reason(ngx_http_ephpm_ctx_t *ctx,
     const char *reason);
-static ngx_int_t ngx_http_ephpm_take_status(ngx_http_ephpm_ctx_t *ctx,
-    ngx_table_elt_t *h, ngx_http_ephpm_header_t *known);
 static ngx_int_t ngx_http_ephpm_take_length(ngx_http_ephpm_ctx_t *ctx,
     ngx_table_elt_t *h, ngx_http_ephpm_header_t *known);
 static ngx_int_t ngx_http_ephpm_take_auth(ngx_http_ephpm_ctx_t *ctx,
@@ -79,10 +77,6 @@ static ngx_int_t ngx_http_ephpm_copy_nothing(ngx_http_ephpm_ctx_t *ctx,
 #define ngx_http_ephpm_out(field)  offsetof(ngx_http_headers_out_t, field)
 
 static ngx_http_ephpm_header_t  ngx_http_ephpm_headers[] = {
-
-    { ngx_string("status"),
-      ngx_http_ephpm_take_status,
-      ngx_http_ephpm_copy, 0, 0 },
 
     { ngx_string("content-type"),
       NULL,
@@ -307,12 +301,10 @@ ngx_http_ephpm_take_head(ngx_http_ephpm_ctx_t *ctx, const void *data,
 
     ctx->head.seen = 1;
 
-    if (ctx->head.status == 0) {
-        ctx->head.status = status;
+    ctx->head.status = status;
 
-        if (ngx_http_ephpm_set_reason(ctx, reason) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (ngx_http_ephpm_set_reason(ctx, reason) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ctx->head.status < 200 || ctx->head.status > 999) {
@@ -480,38 +472,6 @@ ngx_http_ephpm_take_header(void *to, int op, const char *name,
     if (known && known->take) {
         taking->rc = known->take(ctx, h, known);
     }
-}
-
-
-/* CGI's way to say it, which works under php-fpm */
-
-static ngx_int_t
-ngx_http_ephpm_take_status(ngx_http_ephpm_ctx_t *ctx, ngx_table_elt_t *h,
-    ngx_http_ephpm_header_t *known)
-{
-    u_char     *p;
-    ngx_int_t   status;
-
-    if (h->value.len < 3
-        || (h->value.len > 3 && h->value.data[3] != ' '))
-    {
-        return NGX_OK;
-    }
-
-    status = ngx_atoi(h->value.data, 3);
-
-    if (status == NGX_ERROR) {
-        return NGX_OK;
-    }
-
-    p = h->value.data + 3;
-    while (*p == ' ') {
-        p++;
-    }
-
-    ctx->head.status = status;
-
-    return ngx_http_ephpm_set_reason(ctx, (char *) p);
 }
 
 

@@ -127,14 +127,15 @@ static void change_header(void *request, ephpm_header_op_t op,
     }
 }
 
-/* The value of the first "Status" that the script has set, or NULL. */
-static const char *status_header(const ephpm_head_t *head)
+/* The value of the first header of that name that the script has set, or
+ * NULL. */
+static const char *header_of(const ephpm_head_t *head, const char *wanted)
 {
     for (size_t at = 0; at < head->bytes;) {
         const char *name = head->ops + at + 1;
         const char *value = name + strlen(name) + 1;
 
-        if (strcasecmp(name, "Status") == 0
+        if (strcasecmp(name, wanted) == 0
             && head->ops[at] != EPHPM_HEADER_DELETE) {
             return value;
         }
@@ -148,7 +149,7 @@ static const char *status_header(const ephpm_head_t *head)
 static void take_status_header(ephpm_head_t *head, int *status,
                                const char **reason, char *text, size_t room)
 {
-    const char *value = status_header(head);
+    const char *value = header_of(head, "Status");
     int number;
 
     if (value == NULL) {
@@ -167,6 +168,7 @@ static void take_status_header(ephpm_head_t *head, int *status,
 static void send_headers(void *request, int status, const char *reason)
 {
     ephpm_run_t *run = request;
+    const char *buffering;
     char text[256];
 
     if (run->task.answered) {
@@ -174,6 +176,11 @@ static void send_headers(void *request, int status, const char *reason)
     }
     if (strcmp(run->pool->sapi_name, "apache2handler") != 0) {
         take_status_header(&run->head, &status, &reason, text, sizeof(text));
+        /* What this header asks of nginx begins here. */
+        buffering = header_of(&run->head, "X-Accel-Buffering");
+        if (buffering != NULL && strcasecmp(buffering, "no") == 0) {
+            run->flags |= EPHPM_SNAPSHOT_FLUSH;
+        }
     }
     ephpm_head_send(&run->head, &run->task, EPHPM_FRAME_HEAD, status, reason);
 }

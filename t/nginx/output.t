@@ -33,7 +33,7 @@ my $steps = '<?php function step() { $go = ' . "'$go';"
     . 'while (!file_exists($go)) { usleep(5000); clearstatcache(); } } ';
 $server->page('direct.php', "$steps echo 'first'; step(); echo 'second';");
 $server->page('asks.php', "$steps header('X-Accel-Buffering: no');"
-    . "echo 'first'; flush(); step(); echo 'second';");
+    . "echo 'first'; step(); echo 'second';");
 for my $case ([ 'ephpm_buffering off', '/direct.php' ],
     [ 'X-Accel-Buffering: no', '/asks.php' ])
 {
