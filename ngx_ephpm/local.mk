@@ -5,8 +5,10 @@ NGX_C_FILES = \
 	ngx_ephpm/ngx_http_ephpm_conf.c \
 	ngx_ephpm/ngx_http_ephpm_handler.c \
 	ngx_ephpm/ngx_http_ephpm_header.c \
+	ngx_ephpm/ngx_http_ephpm_log.c \
 	ngx_ephpm/ngx_http_ephpm_module.c \
 	ngx_ephpm/ngx_http_ephpm_output.c \
+	ngx_ephpm/ngx_http_ephpm_params.c \
 	ngx_ephpm/ngx_http_ephpm_php.c \
 	ngx_ephpm/ngx_http_ephpm_process.c \
 	ngx_ephpm/ngx_http_ephpm_script.c \

@@ -118,6 +118,15 @@ ngx_http_ephpm_param(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_memzero(param, sizeof(ngx_http_ephpm_param_t));
 
     param->name = value[1];
+    param->file = cf->conf_file->file.name.data;
+    param->line = cf->conf_file->line;
+
+    if (ngx_strcmp(value[1].data, "PHP_VALUE") == 0) {
+        param->setting = NGX_HTTP_EPHPM_VALUE;
+
+    } else if (ngx_strcmp(value[1].data, "PHP_ADMIN_VALUE") == 0) {
+        param->setting = NGX_HTTP_EPHPM_ADMIN_VALUE;
+    }
 
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 

@@ -15,10 +15,6 @@
 #include "ngx_http_ephpm_module.h"
 
 
-/* nginx's own limit is 2048, with time and request */
-#define NGX_HTTP_EPHPM_LOG_LINE  1536
-
-
 static void ngx_http_ephpm_init(ngx_http_request_t *r);
 static void ngx_http_ephpm_refuse(ngx_http_ephpm_ctx_t *ctx, char *why);
 static size_t ngx_http_ephpm_frame(void *to, ephpm_frame_type_t type,
@@ -29,8 +25,6 @@ static void ngx_http_ephpm_redirect(ngx_http_ephpm_ctx_t *ctx);
 static ngx_uint_t ngx_http_ephpm_intercept(ngx_http_ephpm_ctx_t *ctx);
 static void ngx_http_ephpm_check_client(ngx_http_request_t *r);
 static void ngx_http_ephpm_write_handler(ngx_http_request_t *r);
-static void ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx,
-    const u_char *data, size_t bytes);
 static void ngx_http_ephpm_cleanup(void *data);
 static void ngx_http_ephpm_remember(void *data);
 
@@ -263,6 +257,8 @@ ngx_http_ephpm_frame(void *to, ephpm_frame_type_t type, const void *data,
 {
     ngx_http_ephpm_ctx_t  *ctx = to;
 
+    const u_char  *p = data;
+
     ctx->taken = 1;
 
     switch (type) {
@@ -281,7 +277,10 @@ ngx_http_ephpm_frame(void *to, ephpm_frame_type_t type, const void *data,
         break;
 
     case EPHPM_FRAME_LOG:
-        ngx_http_ephpm_log_frame(ctx, data, bytes);
+        if (bytes) {
+            ngx_http_ephpm_log_message(ctx->request->connection->log, p[0],
+                                       "", p + 1, bytes - 1);
+        }
         break;
 
     default:
@@ -806,76 +805,4 @@ ngx_http_ephpm_find_ctx(ngx_http_request_t *r)
     }
 
     return NULL;
-}
-
-
-/*
- * What PHP has to say, with the client and the request it belongs to.  Texts
- * of scripts cannot begin a line of their own.  A line that nginx would cut
- * becomes several, cut between words.
- */
-
-static void
-ngx_http_ephpm_log_frame(ngx_http_ephpm_ctx_t *ctx, const u_char *data,
-    size_t bytes)
-{
-    u_char       ch, *p, *last, *space;
-    size_t       i;
-    ngx_log_t   *log;
-    ngx_uint_t   level;
-
-    u_char       line[NGX_HTTP_EPHPM_LOG_LINE];
-
-    if (bytes == 0) {
-        return;
-    }
-
-    log = ctx->request->connection->log;
-    level = ngx_http_ephpm_log_level(data[0]);
-
-    if (log->log_level < level) {
-        return;
-    }
-
-    p = line;
-    space = NULL;
-    last = line + sizeof(line) - 4;
-
-    for (i = 1; i < bytes; i++) {
-        ch = data[i];
-
-        if (ch >= 0x20 && ch != 0x7f) {
-            *p++ = ch;
-
-            if (ch == ' ') {
-                space = p;
-            }
-
-        } else if (ch == '\n') {
-            *p++ = '\\'; *p++ = 'n';
-
-        } else if (ch == '\t') {
-            *p++ = '\\'; *p++ = 't';
-
-        } else {
-            p = ngx_sprintf(p, "\\x%02Xi", (ngx_uint_t) ch);
-        }
-
-        if (p < last) {
-            continue;
-        }
-
-        if (space == NULL || space < line + sizeof(line) / 2) {
-            space = p;
-        }
-
-        ngx_log_error(level, log, 0, "%*s", (size_t) (space - line), line);
-
-        p = ngx_movemem(line, space, p - space);
-        space = NULL;
-    }
-
-    if (p > line) {
-        ngx_log_error(level, log, 0, "%*s", (size_t) (p - line), line);
-    }
 }

@@ -11,6 +11,8 @@
  *   ngx_http_ephpm_handler.c    requests: content handler, waiting, the end
  *   ngx_http_ephpm_script.c     which file a request runs
  *   ngx_http_ephpm_snapshot.c   a request as bytes, for a runner
+ *   ngx_http_ephpm_params.c     what scripts find in $_SERVER
+ *   ngx_http_ephpm_log.c        what PHP says, in nginx's log
  *   ngx_http_ephpm_header.c     the head of a response
  *   ngx_http_ephpm_output.c     the body of a response: memory, spool, client
  *   ngx_http_ephpm_status.c     the status page
@@ -84,10 +86,18 @@ typedef struct {
 } ngx_http_ephpm_ini_t;
 
 
+/* an ephpm_param that is settings: PHP_VALUE, PHP_ADMIN_VALUE */
+#define NGX_HTTP_EPHPM_VALUE        1
+#define NGX_HTTP_EPHPM_ADMIN_VALUE  2
+
+
 typedef struct {
     ngx_str_t                   name;
     ngx_http_complex_value_t    value;
     ngx_uint_t                  if_not_empty;
+    ngx_uint_t                  setting;    /* NGX_HTTP_EPHPM_VALUE, ... */
+    u_char                     *file;
+    ngx_uint_t                  line;
 } ngx_http_ephpm_param_t;
 
 
@@ -227,6 +237,14 @@ typedef struct {
 } ngx_http_ephpm_ctx_t;
 
 
+/* a request on its way into a job */
+typedef struct {
+    ngx_http_request_t         *r;
+    ephpm_snapshot_writer_t    *writer;
+    ngx_http_ephpm_params_t    *params;
+} ngx_http_ephpm_snapshot_t;
+
+
 /* configuration */
 
 char *ngx_http_ephpm_kv(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -313,17 +331,20 @@ ngx_int_t ngx_http_ephpm_find_script(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_ephpm_submit(ngx_http_ephpm_ctx_t *ctx);
 
+/* Into the snapshot: what there is by itself, with a body of that size; what
+ * ephpm_param adds; the request's headers. */
+void ngx_http_ephpm_put_builtin(ngx_http_ephpm_snapshot_t *s,
+    ngx_http_ephpm_ctx_t *ctx, off_t body);
+ngx_int_t ngx_http_ephpm_put_params(ngx_http_ephpm_snapshot_t *s);
+ngx_int_t ngx_http_ephpm_put_headers(ngx_http_ephpm_snapshot_t *s);
+
 /**
- * The level for what PHP says with syslog's `priority`.  Which messages there
- * are is said in php.ini (error_reporting, log_errors); at nginx's default
- * level, error, they are all seen, as those of php-fpm are.
+ * Log what PHP says, of whatever length, with syslog's `priority`.
+ *
+ * @param prefix  before each line
  */
-static ngx_inline ngx_uint_t
-ngx_http_ephpm_log_level(ngx_int_t priority)
-{
-    return (priority >= 0 && priority <= 2) ? (ngx_uint_t) priority + 1
-                                            : NGX_LOG_ERR;
-}
+void ngx_http_ephpm_log_message(ngx_log_t *log, ngx_int_t priority,
+    const char *prefix, const u_char *text, size_t len);
 
 /* responses */
 

@@ -274,41 +274,16 @@ ngx_http_ephpm_log_reopen(ngx_log_t *log)
 static void
 ngx_http_ephpm_log(int priority, const char *message)
 {
-    u_char       ch, *p, *last;
-    ngx_log_t   *log, *next;
-    ngx_uint_t   level;
+    ngx_log_t  *log;
 
-    u_char       line[EPHPM_LOG_LINE_BYTES];
-
-    level = ngx_http_ephpm_log_level(priority);
-    log = ngx_cycle->log;
-
-    if (log->log_level < level) {
-        return;
-    }
-
-    p = line;
-    last = line + sizeof(line) - 4;
-
-    for (/* void */; *message && p < last; message++) {
-        ch = *message;
-
-        if (ch >= 0x20 && ch != 0x7f) {
-            *p++ = ch;
-
-        } else {
-            p = ngx_slprintf(p, last + 4, ch == '\n' ? "\\n" : "\\x%02Xi",
-                             (ngx_int_t) ch);
-        }
+    for (log = ngx_cycle->log; log; log = log->next) {
+        ngx_http_ephpm_log_reopen(log);
     }
 
     ngx_time_update();
 
-    for (next = log; next; next = next->next) {
-        ngx_http_ephpm_log_reopen(next);
-    }
-
-    ngx_log_error(level, log, 0, "ephpm: %*s", (size_t) (p - line), line);
+    ngx_http_ephpm_log_message(ngx_cycle->log, priority, "ephpm: ",
+                               (u_char *) message, ngx_strlen(message));
 }
 
 

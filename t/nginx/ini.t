@@ -43,11 +43,19 @@ location /open/ {
     location ~ \.php$ { ephpm on; }
 }
 location ^~ /large/ { php_value post_max_size 20; ephpm on; }
+location ^~ /fpm/ {
+    php_admin_value highlight.string from-admin;
+    ephpm_param PHP_VALUE "highlight.html = from-param
+        highlight.comment=\"is $arg_say\"
+        highlight.string = from-param";
+    ephpm_param PHP_ADMIN_VALUE "highlight.default=from-param";
+    ephpm on;
+}
 END
 );
 my $show = slurp("$NginxTest::top/t/apache/htdocs/ini/show.php");
 $server->page($_, $show) for 'show.php', 'ini/show.php', 'ini/inner/show.php',
-    'flags/show.php';
+    'flags/show.php', 'fpm/show.php';
 $server->page('open/read.php',
     slurp("$NginxTest::top/t/apache/htdocs/open/read.php"));
 $server->page('allowed/file.txt',
@@ -108,6 +116,17 @@ is get('/large/post.php', body => 'a=1', headers =>
 is get('/large/post.php', body => 'a=1&' . 'x' x 30, headers =>
     [ 'Content-Type' => 'application/x-www-form-urlencoded' ])->{body} =~
     /0\z/, 1, '... and over it';
+
+# --- php-fpm's way to say it
+
+$got = ini('/fpm/show.php', $all, 'highlight.html,highlight.default&say=x');
+is $got->{'highlight.html'}, 'from-param', 'ephpm_param PHP_VALUE'
+    or diag explain $got;
+ok $got->{'highlight.html set'}, '... a script may change it';
+is $got->{'highlight.comment'}, 'is x', '... quoted, with a variable';
+is $got->{'highlight.string'}, 'from-admin', '... not over an admin value';
+is $got->{'highlight.default'}, 'from-param', 'PHP_ADMIN_VALUE';
+ok !$got->{'highlight.default set'}, '... it may not';
 
 # --- what PHP will not take is in the log, once
 
