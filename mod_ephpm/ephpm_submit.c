@@ -683,6 +683,10 @@ static int serve(submit_t *submit)
         if (ephpm_child_stopping()) {
             return fail(submit, HTTP_SERVICE_UNAVAILABLE);
         }
+        if (submit->r->connection->aborted) {
+            /* A stream of HTTP/2 that was reset. */
+            return OK;
+        }
         taken = taken || ephpm_job_state(&submit->job) != EPHPM_JOB_READY;
         if (!taken && expired(submit)
             && ephpm_job_withdraw(&submit->job)) {

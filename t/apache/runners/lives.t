@@ -110,6 +110,19 @@ release($server, 'lost');
 ok wait_until(sub { figures($server)->{busy} == 0 }),
     '... and its script comes to an end';
 
+# A restart that is not graceful.
+$held = hold($server, 'cut');
+my $cycles = $server->cycles;
+kill 'HUP', $server->{pid};
+ok wait_until(sub { $server->cycles > $cycles }), 'a restart by HUP';
+is $server->get('/count.php')->{body}, $count + 2, '... the next is served';
+my $cut = read_response($held);
+ok !$cut || $cut->{status} == 503 || !$cut->{complete},
+    '... and a script that ran has no client any more';
+release($server, 'cut');
+ok wait_until(sub { children($server->{pid}) == 2 }),
+    '... and its processes leave';
+
 # Stopping with a script that does not end.
 $held = hold($server, 'never');
 my @all = all_of($server);

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use Digest::MD5 qw(md5_hex);
 use EphpmTest;
+use IO::Select;
 use LoadClient qw(slow_readers);
 use Runners;
 use Test::More;
@@ -12,7 +13,7 @@ my $temp = "$ENV{EPHPM_SCRATCH}/transfers";
 mkdir $temp;
 my $server = runner_server(threads => 40, config => "EphpmProcesses 2\n"
     . "EphpmTempPath $temp\nLimitRequestFieldSize 200000\n"
-    . "<Files unbuffered.php>\nEphpmBuffering Off\n</Files>\n"
+    . "<Files unbuffered*.php>\nEphpmBuffering Off\n</Files>\n"
     . "<Files limited.php>\nEphpmMaxTempFileSize 1M\n</Files>\n"
     . "<Files memory.php>\nEphpmMaxTempFileSize 0\n</Files>\n");
 my $page = <<'PHP';
@@ -27,6 +28,18 @@ ephpm_kv_decr('running');
 ephpm_kv_incr('done');
 PHP
 $server->page("$_.php", $page) for qw(page unbuffered limited memory);
+$server->page("$_-writes.php", <<'PHP') for qw(unbuffered paused);
+<?php
+while (ob_get_level() > 0) {
+    ob_end_flush();
+}
+echo str_repeat('a', (int) $_GET['n']);
+for ($i = 0; $i < 12000 && !file_exists(__DIR__ . '/go'); ++$i) {
+    usleep(5000);
+    clearstatcache();
+}
+echo 'end';
+PHP
 $server->page('done.php', '<?php echo ephpm_kv_get("done") ?? 0;');
 $server->page('sum.php', '<?php $b = file_get_contents("php://input"); '
     . 'echo strlen($b), " ", md5($b);');
@@ -105,6 +118,27 @@ $before = done();
 my ($socket) = unread('/unbuffered.php?blocks=400', 1);
 is md5_hex(read_response($socket)->{body}), md5_hex(expected(400)),
     'EphpmBuffering Off, and a client that waits a little';
+
+# What a client sees while the script goes on.
+sub read_at_least {
+    my ($client, $pattern) = @_;
+    my $got = '';
+    while ($got !~ $pattern) {
+        IO::Select->new($client)->can_read(EphpmTest::PATIENCE()) or last;
+        sysread $client, $got, 65536, length $got or last;
+    }
+    return $got;
+}
+for my $case ([ 'unbuffered', 1, qr/a\r\n/ ], [ 'paused', 40_000, qr/a{8000}/ ]) {
+    my ($name, $bytes, $pattern) = @$case;
+    unlink "$server->{dir}/htdocs/go";
+    my ($client) = unread("/$name-writes.php?n=$bytes", 1);
+    like read_at_least($client, $pattern), $pattern,
+        $name eq 'paused' ? 'a script that pauses: the client sees 8 KiB'
+        : 'EphpmBuffering Off: the client sees what was written';
+    spew("$server->{dir}/htdocs/go", '');
+    like read_at_least($client, qr/end/), qr/end/, '... and then the rest';
+}
 
 # Many slow ones, and everybody else at full speed.
 my (@others, $wrong);
