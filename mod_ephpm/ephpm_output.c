@@ -190,14 +190,12 @@ size_t ephpm_output_add(ephpm_output_t *output, const char *data, size_t bytes)
 
 bool ephpm_output_more_room(ephpm_output_t *output)
 {
-    if (ephpm_output_waiting(output) < PIECE_BYTES) {
+    /* O1: not beside what is in the file. */
+    if (output->written == output->sent && output->bytes < PIECE_BYTES) {
         return true;
     }
-    if (output->behind) {
-        return false;
-    }
     output->behind = true;
-    return output->file_max > 0;
+    return output->written < output->file_max;
 }
 
 apr_off_t ephpm_output_waiting(const ephpm_output_t *output)
@@ -347,11 +345,12 @@ bool ephpm_output_flush(ephpm_output_t *output)
     return pass(output, brigade);
 }
 
-bool ephpm_output_finish(ephpm_output_t *output)
+/* All that waits, as it is. */
+static apr_bucket_brigade *the_rest(ephpm_output_t *output)
 {
     request_rec *r = output->r;
-    apr_bucket_alloc_t *buckets = r->connection->bucket_alloc;
-    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, buckets);
+    apr_bucket_brigade *brigade =
+        apr_brigade_create(r->pool, r->connection->bucket_alloc);
 
     if (output->bytes > 0) {
         APR_BRIGADE_INSERT_TAIL(brigade, memory_bucket(output));
@@ -362,7 +361,15 @@ bool ephpm_output_finish(ephpm_output_t *output)
         output->file = NULL;
         output->written = output->sent = 0;
     }
-    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(buckets));
+    return brigade;
+}
+
+bool ephpm_output_finish(ephpm_output_t *output)
+{
+    apr_bucket_brigade *brigade = the_rest(output);
+
+    APR_BRIGADE_INSERT_TAIL(brigade,
+        apr_bucket_eos_create(output->r->connection->bucket_alloc));
     return pass(output, brigade);
 }
 
@@ -371,8 +378,7 @@ void ephpm_output_cut(ephpm_output_t *output)
 {
     request_rec *r = output->r;
     conn_rec *c = r->connection;
-    apr_bucket_brigade *brigade = apr_brigade_create(r->pool,
-                                                     c->bucket_alloc);
+    apr_bucket_brigade *brigade = the_rest(output);
 
     c->keepalive = AP_CONN_CLOSE;
     r->no_cache = 1;

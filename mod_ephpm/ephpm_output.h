@@ -62,7 +62,8 @@ bool ephpm_output_flush(ephpm_output_t *output);
 /** Pass all on, and the response's end. */
 bool ephpm_output_finish(ephpm_output_t *output);
 
-/** End the response so that the client sees that it is not whole. */
+/** Pass on what there is, and end the response so that the client sees that it
+ * is not whole. */
 void ephpm_output_cut(ephpm_output_t *output);
 
 /** Forget what still waits. */

@@ -52,6 +52,7 @@ typedef struct submit {
     char *file_path;            /* NULL: it has no name yet */
     /* The job. */
     ephpm_job_t job;
+    ephpm_snapshot_writer_t writer;     /* its file may not be taken */
     bool claimed;
     bool wants_flush;
     bool broken;                /* a frame that makes no sense */
@@ -70,6 +71,7 @@ static apr_status_t clean_up(void *data)
         submit->claimed = false;
         ephpm_job_release(&submit->job);
     }
+    ephpm_snapshot_discard(&submit->writer);
     if (submit->file >= 0) {
         close(submit->file);
         submit->file = -1;
@@ -172,6 +174,14 @@ static int read_into_file(submit_t *submit)
     return written ? OK : no_body_file(submit);
 }
 
+/* On a stream of HTTP/2 a body needs neither header. */
+static bool has_body(const request_rec *r)
+{
+    return r->main == NULL
+           && (ephpm_body_length(r) > 0 || r->connection->master != NULL
+               || apr_table_get(r->headers_in, "Transfer-Encoding") != NULL);
+}
+
 /* No client holds a runner, nor a place in the queue, with a body that comes
  * slowly.  A sub-request has none. */
 static int read_body(submit_t *submit)
@@ -182,10 +192,7 @@ static int read_body(submit_t *submit)
     int status = OK;
 
     submit->body.r = r;
-    if (r->main != NULL
-        || (length == 0
-            && apr_table_get(r->headers_in, "Transfer-Encoding") == NULL
-            && r->connection->master == NULL)) {
+    if (!has_body(r)) {
         return OK;
     }
     /* One byte more than there should be, to see the end. */
@@ -355,7 +362,7 @@ static void write_body(const submit_t *submit,
 
 static int fill(submit_t *submit, bool show)
 {
-    ephpm_snapshot_writer_t writer;
+    ephpm_snapshot_writer_t *writer = &submit->writer;
     char name[EPHPM_FILE_NAME_BYTES];
     int error;
 
@@ -363,11 +370,11 @@ static int fill(submit_t *submit, bool show)
         return no_body_file(submit);
     }
     ephpm_job_file_name(&submit->job, "more", name);
-    ephpm_snapshot_begin(&writer, ephpm_job_request(&submit->job),
+    ephpm_snapshot_begin(writer, ephpm_job_request(&submit->job),
                          EPHPM_REQUEST_BYTES, ephpm_temp_path(), name);
-    write_request(submit, show, &writer);
-    write_body(submit, &writer);
-    error = ephpm_snapshot_end(&writer);
+    write_request(submit, show, writer);
+    write_body(submit, writer);
+    error = ephpm_snapshot_end(writer);
     if (error != 0) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, error, submit->r,
                       "the request cannot be handed to PHP (what does not fit "
@@ -375,8 +382,7 @@ static int fill(submit_t *submit, bool show)
                       EPHPM_REQUEST_BYTES, ephpm_temp_path());
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    ephpm_job_submit(&submit->job, writer.bytes, submit->r->filename);
-    free(writer.file_path);
+    ephpm_job_submit(&submit->job, writer->bytes, submit->r->filename);
     return OK;
 }
 
@@ -717,6 +723,7 @@ int ephpm_submit(request_rec *r, const ephpm_dir_config_t *config, bool show)
     submit->r = r;
     submit->config = config;
     submit->file = -1;
+    submit->writer.file = -1;
     submit->outer = outer_of(r);
     apr_pool_cleanup_register(r->pool, submit, clean_up,
                               apr_pool_cleanup_null);

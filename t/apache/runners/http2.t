@@ -5,6 +5,7 @@ use warnings;
 use Digest::MD5 qw(md5_hex);
 use EphpmTest;
 use OwnServer;
+use POSIX ();
 use Runners;
 use Test::More;
 
@@ -24,7 +25,8 @@ $server->page('large.php', '<?php for ($i = 0; $i < 32; $i++) { '
     . 'echo str_repeat(hash("md5", "$i"), 2048); }');
 $server->page('sleep.php', '<?php usleep(300000); echo "slept";');
 $server->page('crash.php', '<?php echo str_repeat("x", 200000); flush(); '
-    . 'posix_kill(getmypid(), SIGSEGV);');
+    . 'while (!file_exists(__DIR__ . "/go")) { usleep(5000); clearstatcache(); '
+    . '} posix_kill(getmypid(), SIGSEGV);');
 $server->page('dies.php', '<?php posix_kill(getmypid(), SIGSEGV);');
 my $large = join '', map { md5_hex($_) x 2048 } 0 .. 31;
 ok $server->start, 'a server starts' or diag $server->said . $server->logged;
@@ -71,8 +73,16 @@ is md5_hex($slow), md5_hex($large), 'a slow client gets it all';
 
 # Crashes.
 is curl("-o /dev/null -w '%{http_code}' $at/dies.php"), 502, 'a crash: 502';
-my ($cut, $status) = curl("-o $server->{dir}/cut $at/crash.php");
-isnt $status, 0, 'a crash in the output: the client sees that it is cut short';
+my $cut = "$server->{dir}/cut";
+my $waiting = fork() // die "fork: $!";
+if ($waiting == 0) {
+    my (undef, $status) = curl("-N -o $cut $at/crash.php");
+    POSIX::_exit($status);
+}
+ok wait_until(sub { (-s $cut // 0) == 200_000 }), 'a flush reaches the client';
+spew("$server->{dir}/htdocs/go", '');
+waitpid $waiting, 0;
+isnt $? >> 8, 0, '... who sees that the rest is missing when it crashes';
 is curl("$at/hello.php"), 'hello', '... and others are served';
 my $figures = figures($server);
 is "$figures->{busy} $figures->{queued}", '0 0', 'no job is left over';

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use EphpmTest;
+use IO::Select;
 use Runners;
 use Test::More;
 
@@ -12,8 +13,9 @@ $server->page('loops.php', '<?php while (true) { usleep(1000); }');
 $server->page('stuck.php', '<?php echo "begun"; flush(); while (true) { '
     . 'usleep(1000); }');
 $server->page('crash.php', '<?php ephpm_kv_set("before", "crash"); '
-    . 'if (isset($_GET["late"])) { echo str_repeat("x", 100000); flush(); } '
-    . 'posix_kill(getmypid(), SIGSEGV);');
+    . 'if (isset($_GET["late"])) { echo str_repeat("x", 100000); flush(); '
+    . 'while (!file_exists(__DIR__ . "/go")) { usleep(5000); clearstatcache(); '
+    . '} } posix_kill(getmypid(), SIGSEGV);');
 $server->page('fatal.php', '<?php ini_set("memory_limit", "4M"); '
     . '$x = str_repeat("x", 8000000);');
 $server->page('exit.php', '<?php echo "said"; exit(3);');
@@ -45,7 +47,10 @@ like $lines[0] // '', qr{SIGSEGV.*script '\S+/htdocs/crash\.php'},
 $server->page('after.php', '<?php echo ephpm_kv_get("before"), '
     . 'ephpm_kv_incr("after");');
 is $server->get('/after.php')->{body}, 'crash1', '... and the store is whole';
-$r = $server->get('/crash.php?late');
+my $late = begin($server, '/crash.php?late');
+IO::Select->new($late)->can_read(EphpmTest::PATIENCE());
+spew("$server->{dir}/htdocs/go", '');
+$r = read_response($late);
 ok !$r->{complete}, 'one that crashes in its output: cut short';
 is length $r->{body}, 100_000, '... after what it had sent';
 is figures($server)->{crashes}, 2, 'the status page counts them';

@@ -45,12 +45,17 @@ is $server->get('/hello.php')->{body}, 'hello', '... and then it is as before';
 # Waiting for too long.
 $server->stop;
 unlink glob "$server->{dir}/htdocs/{release,held-*,started}";
+my $temp = "$server->{dir}/temp";
+mkdir $temp;
 Runners::reconfigure($server, "EphpmProcesses 1\nEphpmQueue 3\n"
-    . "EphpmQueueTimeout 200ms\n");
+    . "EphpmQueueTimeout 200ms\nEphpmTempPath $temp\n"
+    . "LimitRequestFieldSize 50000\n");
 ok $server->start, 'EphpmQueueTimeout 200ms';
 $first = hold($server, 1);
 $offset = -s $server->{log};
-my $expired = $server->get('/hello.php');
+# More than fits a slot, so that a file goes along.
+my $expired = $server->get('/hello.php', body => 'x' x 50_000,
+    headers => [ 'X-Long' => 'x' x 40_000 ]);
 is $expired->{status}, 503, '... and nobody is free for so long: 503';
 like header($expired, 'Retry-After'), qr/^[1-9]\d*$/, '... with Retry-After';
 like log_since($offset, qr/answered with 503/, $server->{log}),
@@ -58,6 +63,8 @@ like log_since($offset, qr/answered with 503/, $server->{log}),
     '... and the log says why';
 is figures($server)->{expired}, 1, '... as does the status page';
 is figures($server)->{queued}, 0, '... and it waits no longer';
+is join(' ', grep { !/\/\.\.?$/ } glob "$temp/{.*,*}"), '',
+    '... and has left no file';
 release($server);
 is read_response($first)->{body}, 'released 1', 'who runs is not concerned';
 is $server->get('/hello.php')->{body}, 'hello', '... and the next is served';
