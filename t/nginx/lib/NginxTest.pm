@@ -264,13 +264,17 @@ sub since {
     return log_since($offset, $pattern, $self->{log});
 }
 
+# Once it returns the old workers take no more connections: nginx lets them
+# go on for 100 ms beside the new ones.
 sub reload {
     my ($self) = @_;
     my $offset = $self->offset;
+    my %old = map { $_ => 1 } $self->workers;
     kill 'HUP', $self->{pid} or return 0;
     my $new = $self->since($offset,
         qr/start worker processes|\[emerg\]/);
-    return $new =~ /start worker processes/ && $new !~ /\[emerg\]/ ? 1 : 0;
+    return 0 if $new !~ /start worker processes/ || $new =~ /\[emerg\]/;
+    return wait_until(sub { !grep { $old{$_} } $self->workers }) ? 1 : 0;
 }
 
 sub ended {
