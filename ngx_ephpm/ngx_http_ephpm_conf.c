@@ -67,7 +67,7 @@ ngx_http_ephpm_merge_kv(ngx_conf_t *cf, ngx_http_ephpm_loc_conf_t *prev,
     }
 
     if (ngx_strcmp(conf->kv.data, "off") == 0) {
-        conf->store = 0;
+        conf->kv_off = 1;
         return NGX_CONF_OK;
     }
 

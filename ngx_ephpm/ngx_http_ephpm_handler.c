@@ -74,6 +74,7 @@ ngx_http_ephpm_handler(ngx_http_request_t *r)
     pcln->data = ctx;
 
     ngx_http_set_ctx(r, ctx, ngx_http_ephpm_module);
+    ngx_http_ephpm_register(ctx);
 
     if (!r->request_body_in_file_only) {
         /* a runner opens the file by its name */
@@ -408,6 +409,10 @@ ngx_http_ephpm_end(ngx_http_ephpm_ctx_t *ctx)
     r->read_event_handler = ngx_http_block_reading;
     r->connection->log->action = "sending to client";
 
+    if (r == r->main && !r->preserve_body) {
+        ngx_http_ephpm_drop_body(r);
+    }
+
     rc = ngx_http_ephpm_send(ctx, NGX_HTTP_LAST);
 
     ngx_http_finalize_request(r, rc);
@@ -459,8 +464,41 @@ ngx_http_ephpm_fail(ngx_http_ephpm_ctx_t *ctx, ephpm_read_t how)
 
 
 void
+ngx_http_ephpm_drop_body(ngx_http_request_t *r)
+{
+    ngx_temp_file_t          *tf;
+    ngx_pool_cleanup_t       *cln;
+    ngx_pool_cleanup_file_t  *clnf;
+
+    if (r->request_body == NULL || r->request_body->temp_file == NULL) {
+        return;
+    }
+
+    tf = r->request_body->temp_file;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_pool_delete_file) {
+            clnf = cln->data;
+
+            if (clnf->fd == tf->file.fd) {
+                cln->handler(clnf);
+                cln->handler = NULL;
+                tf->file.fd = NGX_INVALID_FILE;
+                return;
+            }
+        }
+    }
+}
+
+
+void
 ngx_http_ephpm_release(ngx_http_ephpm_ctx_t *ctx)
 {
+    if (!ctx->done) {
+        ngx_queue_remove(&ctx->all);
+    }
+
     if (ctx->queued) {
         ngx_queue_remove(&ctx->queue);
         ctx->queued = 0;

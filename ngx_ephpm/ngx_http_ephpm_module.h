@@ -32,7 +32,9 @@
  * N3  Bytes go to the client in the order in which they left the ring: those
  *     in memory were handed over before the first that was spooled, and
  *     memory is used again once the spool has been handed over.
- * N4  Pointers to a request live in the worker's memory alone.
+ * N4  Every request is in the worker's third queue (all) until it is released:
+ *     a body's file has a name for that long, and whoever leaves removes it.
+ * N5  Pointers to a request live in the worker's memory alone.
  */
 
 
@@ -151,6 +153,7 @@ typedef struct {
     u_char                     *kv_file;
     ngx_uint_t                  kv_line;
     ngx_uint_t                  store;      /* its index + 1; 0: none */
+    ngx_uint_t                  kv_off;
 
     ngx_array_t                *ini;        /* ngx_http_ephpm_ini_t */
     ngx_uint_t                  settings;   /* in main conf, + 1; 0: none */
@@ -192,6 +195,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_request_t         *request;
+    ngx_queue_t                 all;
     ngx_queue_t                 queue;
 
     ephpm_job_t                 job;
@@ -290,6 +294,7 @@ void ngx_http_ephpm_exit_process(ngx_cycle_t *cycle);
 /** The worker's view of its table; NULL: it has no place in it. */
 ephpm_jobs_t *ngx_http_ephpm_jobs(void);
 void ngx_http_ephpm_enqueue(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t active);
+void ngx_http_ephpm_register(ngx_http_ephpm_ctx_t *ctx);
 /** Does anybody wait for a slot? */
 ngx_uint_t ngx_http_ephpm_waiting(void);
 
@@ -310,6 +315,8 @@ void ngx_http_ephpm_claim(ngx_http_ephpm_ctx_t *ctx);
 void ngx_http_ephpm_look(ngx_http_ephpm_ctx_t *ctx);
 /** Read what there is, send what can be sent. */
 void ngx_http_ephpm_process(ngx_http_ephpm_ctx_t *ctx);
+/** The file with the body, if there is one, is not needed any more. */
+void ngx_http_ephpm_drop_body(ngx_http_request_t *r);
 /** Let go of the job. */
 void ngx_http_ephpm_release(ngx_http_ephpm_ctx_t *ctx);
 void ngx_http_ephpm_finalize(ngx_http_ephpm_ctx_t *ctx, ngx_int_t rc);

@@ -394,10 +394,11 @@ ngx_http_ephpm_add_special(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
 ngx_int_t
 ngx_http_ephpm_send(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
 {
-    ngx_int_t            rc;
-    ngx_uint_t           flush;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_int_t                  rc;
+    ngx_uint_t                 flush;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
 
     r = ctx->request;
     c = r->connection;
@@ -450,6 +451,14 @@ ngx_http_ephpm_send(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
         r->keepalive = 0;
         how = NGX_HTTP_FLUSH;
         flush = 1;
+    }
+
+    if (flush && how == 0) {
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+        if (clcf->tcp_nodelay && ngx_tcp_nodelay(c) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     if ((how || flush)

@@ -35,7 +35,7 @@
 
 typedef struct {
     ephpm_jobs_t                *jobs;
-    ngx_connection_t            *connection;
+    ngx_queue_t                  all;
     ngx_queue_t                  waiting;
     ngx_queue_t                  active;
     ngx_event_t                  tick;
@@ -369,6 +369,7 @@ ngx_http_ephpm_init_process(ngx_cycle_t *cycle)
     ngx_http_ephpm_worker_t     *worker = &ngx_http_ephpm_worker;
     ngx_http_ephpm_main_conf_t  *mcf;
 
+    ngx_queue_init(&worker->all);
     ngx_queue_init(&worker->waiting);
     ngx_queue_init(&worker->active);
 
@@ -426,7 +427,6 @@ ngx_http_ephpm_init_process(ngx_cycle_t *cycle)
     worker->tick.log = cycle->log;
     worker->tick.data = c;
 
-    worker->connection = c;
     worker->jobs = mcf->jobs;
 
     return NGX_OK;
@@ -436,10 +436,24 @@ ngx_http_ephpm_init_process(ngx_cycle_t *cycle)
 void
 ngx_http_ephpm_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_queue_t              *q;
+    ngx_http_ephpm_ctx_t     *ctx;
     ngx_http_ephpm_worker_t  *worker = &ngx_http_ephpm_worker;
 
     if (worker->main_conf == NULL) {
         return;
+    }
+
+    /* nginx leaves without ending its requests */
+
+    for (q = ngx_queue_head(&worker->all);
+         q != ngx_queue_sentinel(&worker->all);
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_ephpm_ctx_t, all);
+
+        ephpm_snapshot_discard(&ctx->writer);
+        ngx_http_ephpm_drop_body(ctx->request);
     }
 
     if (worker->jobs) {
@@ -455,6 +469,13 @@ ephpm_jobs_t *
 ngx_http_ephpm_jobs(void)
 {
     return ngx_http_ephpm_worker.jobs;
+}
+
+
+void
+ngx_http_ephpm_register(ngx_http_ephpm_ctx_t *ctx)
+{
+    ngx_queue_insert_tail(&ngx_http_ephpm_worker.all, &ctx->all);
 }
 
 

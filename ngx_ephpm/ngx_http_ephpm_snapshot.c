@@ -327,7 +327,7 @@ ngx_http_ephpm_put_texts(ngx_http_ephpm_snapshot_t *s,
                           (int64_t) r->start_sec * 1000000
                           + (int64_t) r->start_msec * 1000);
     ephpm_snapshot_number(w, EPHPM_ITEM_STORE,
-                          elcf->store ? (int64_t) elcf->store : -1);
+                          elcf->kv_off ? -1 : (int64_t) elcf->store);
     ephpm_snapshot_number(w, EPHPM_ITEM_SETTINGS, elcf->settings);
     ephpm_snapshot_number(w, EPHPM_ITEM_FLAGS, flags);
 }
