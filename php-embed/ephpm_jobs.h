@@ -136,7 +136,10 @@ void ephpm_submitter_detach(ephpm_jobs_t *jobs);
 int ephpm_submitter_fd(const ephpm_jobs_t *jobs);
 
 /** To be called when the eventfd is readable, before the jobs are looked at:
- * what comes afterwards makes it readable again. */
+ * what comes afterwards makes it readable again.  And, with all jobs read
+ * whatever ephpm_job_news() says, every EPHPM_LOOK_AGAIN_MS while there are
+ * jobs (J6): it is here that a runner which died without a spawner is found.
+ */
 void ephpm_submitter_awake(ephpm_jobs_t *jobs);
 
 typedef enum ephpm_claim {
@@ -229,7 +232,14 @@ typedef enum ephpm_read {
     EPHPM_READ_BROKEN       /* what is in the ring is no frame */
 } ephpm_read_t;
 
-/** Read what there is, without waiting; wakes a runner that waits for room. */
+/**
+ * Read what there is, without waiting; wakes a runner that waits for room.
+ *
+ * At most a ring's bytes at a time.  After EPHPM_READ_STOPPED it is the
+ * caller who knows when the function takes more.  END is passed on only once
+ * the runner is free for another job, or dead.  A job that another has
+ * released (J1) reads as EPHPM_READ_CRASHED.
+ */
 ephpm_read_t ephpm_job_read(ephpm_job_t *job, ephpm_frame_fn take, void *to);
 
 /** Wait until there may be something to read; without `events`.
@@ -366,7 +376,9 @@ bool ephpm_task_abandoned(const ephpm_task_t *task);
 void ephpm_task_answer(ephpm_task_t *task, const ephpm_job_end_t *end);
 
 /** The script has ended: END, unless it was answered, and DONE.  Where the
- * job was KILLED in the meantime this waits for the signal. */
+ * job was KILLED in the meantime this waits for the signal, and raises it
+ * itself when no spawner lives (or none sends it within a minute).
+ * @param end  NULL: all zero */
 void ephpm_task_finish(ephpm_task_t *task, const ephpm_job_end_t *end);
 
 /* ------------------------------------------------------------------ */
@@ -403,7 +415,8 @@ bool ephpm_runner_task(const ephpm_jobs_t *jobs, unsigned index,
                        ephpm_running_t *running);
 
 /** RUNNING or ANSWERED -> KILLED, with the ticket that `running` has.
- * @return false: it has ended just now; do not kill the runner for it */
+ * @return true: it is KILLED, perhaps by a spawner before; end the runner
+ *         false: it has ended just now; do not kill the runner for it */
 bool ephpm_running_kill(ephpm_jobs_t *jobs, const ephpm_running_t *running);
 
 /**
@@ -431,15 +444,16 @@ ephpm_pulse_t ephpm_pulse_get(const ephpm_jobs_t *jobs);
 /* ------------------------------------------------------------------ */
 /* Figures                                                             */
 
-/** Counters, of the whole table. */
+/** Counters, of the whole table.  The table itself counts those marked *. */
 typedef enum ephpm_count {
-    EPHPM_COUNT_REQUESTS,       /* finished */
-    EPHPM_COUNT_CRASHES,
-    EPHPM_COUNT_TIMEOUTS,       /* runners ended for running too long */
+    EPHPM_COUNT_REQUESTS,       /* * finished */
+    EPHPM_COUNT_CRASHES,        /* * of runners at a job; without one: whoever
+                                 * buries them counts */
+    EPHPM_COUNT_TIMEOUTS,       /* * runners ended for running too long */
     EPHPM_COUNT_RECYCLED,       /* runners that left after max_requests */
-    EPHPM_COUNT_REFUSED,        /* claims of a full queue */
+    EPHPM_COUNT_REFUSED,        /* * claims of a full queue */
     EPHPM_COUNT_EXPIRED,        /* jobs withdrawn after the queue time-out */
-    EPHPM_COUNT_QUEUE_US,       /* waited for a runner, together */
+    EPHPM_COUNT_QUEUE_US,       /* * waited for a runner, together */
     EPHPM_COUNT_SLOW,           /* traces written to the slow log */
     EPHPM_COUNTS
 } ephpm_count_t;

@@ -1,8 +1,8 @@
 /* ephpm_jobs_ring.c - frames in a ring: a runner's writing, a submitter's
  * reading.
  *
- * The runner publishes whole frames.  It wakes the submitter when a quarter
- * of the ring is unseen, when it has to wait for room and when the script or
+ * The runner publishes whole frames.  It wakes the submitter when half of
+ * the ring is unseen, when it has to wait for room and when the script or
  * the job's end asks for it: a small response costs one wake-up.  Short
  * pieces of a body grow into one frame until it is published.
  *
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNSEEN_BYTES (EPHPM_RING_BYTES / 4)
+#define UNSEEN_BYTES (EPHPM_RING_BYTES / 2)
 #define ENOUGH_ROOM (EPHPM_RING_BYTES / 2)
 
 static inline uint32_t least(size_t a, uint32_t b)
