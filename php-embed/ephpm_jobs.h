@@ -420,8 +420,9 @@ bool ephpm_runner_task(const ephpm_jobs_t *jobs, unsigned index,
 bool ephpm_running_kill(ephpm_jobs_t *jobs, const ephpm_running_t *running);
 
 /**
- * The runner at `index` is dead, and no other has its place yet: its job, if it had one, is CRASHED (or stays
- * KILLED), and loses R; the submitter is woken.
+ * The runner at `index` is dead, and no other has its place yet: its job, if
+ * it had one, is CRASHED (or stays KILLED), and loses R; the submitter is
+ * woken.
  *
  * @param signal    that ended it; 0: it exited
  * @param running   receives what it was at, unless NULL

@@ -248,9 +248,10 @@ ephpm_file_left_t ephpm_file_left(ephpm_jobs_t *jobs, const char *name)
     if (table != jobs->table) {
         return EPHPM_FILE_ELSEWHERE;
     }
-    return submitter < jobs->config.submitters &&
-                   !kv_life_dead(&submitter_life(jobs, (uint32_t)submitter)->life,
-                                 incarnation)
-               ? EPHPM_FILE_IN_USE
-               : EPHPM_FILE_LEFT;
+    if (submitter >= jobs->config.submitters) {
+        return EPHPM_FILE_LEFT;
+    }
+    kv_life_t *life = &submitter_life(jobs, (uint32_t)submitter)->life;
+    return kv_life_dead(life, incarnation) ? EPHPM_FILE_LEFT
+                                           : EPHPM_FILE_IN_USE;
 }

@@ -48,14 +48,21 @@ END_TEST
 START_TEST(a_jobs_request_and_a_ring_are_apart_from_all_others)
 {
     jobs = make(QUEUE, false);
-    unsigned char *end = (unsigned char *)jobs->head + jobs->bytes;
     ck_assert_uint_eq(jobs->slots, 2 * RUNNERS + QUEUE);
-    ck_assert((const void *)&jobs->lives[1 + RUNNERS + SUBMITTERS] <= (const void *)jobs->calls);
-    ck_assert((const void *)&jobs->calls[SUBMITTERS] <= (const void *)jobs->bells);
-    ck_assert((const void *)&jobs->bells[RUNNERS] <= (const void *)jobs->words);
-    ck_assert((const void *)&jobs->words[jobs->slots] <= (const void *)jobs->slot);
-    ck_assert((const void *)&jobs->slot[jobs->slots] <= (const void *)jobs->ring);
-    ck_assert((const void *)&jobs->ring[jobs->rings] <= (const void *)end);
+    const void *ends[] = {
+        jobs->head + 1, &jobs->lives[1 + RUNNERS + SUBMITTERS],
+        &jobs->calls[SUBMITTERS], &jobs->bells[RUNNERS],
+        &jobs->words[jobs->slots], &jobs->slot[jobs->slots],
+        &jobs->ring[jobs->rings],
+    };
+    const void *begins[] = {
+        jobs->lives, jobs->calls, jobs->bells, jobs->words, jobs->slot,
+        jobs->ring, (const char *)jobs->head + jobs->bytes,
+    };
+    for (size_t i = 0; i < 7; i++) {
+        ck_assert((uintptr_t)ends[i] <= (uintptr_t)begins[i]);
+        ck_assert_uint_eq((uintptr_t)begins[i] % LINE_BYTES, 0);
+    }
     ephpm_jobs_free(jobs);
 }
 END_TEST
