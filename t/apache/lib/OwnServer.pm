@@ -5,7 +5,7 @@ package OwnServer;
 
 use strict;
 use warnings;
-use EphpmTest qw(request slurp spew wait_until);
+use EphpmTest qw(children request slurp spew threaded wait_until);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
@@ -117,11 +117,19 @@ sub cycles {
     return $cycles;
 }
 
+# Children of before may accept a connection yet when the parent has gone back
+# to work; those that have nothing to do are gone soon.
 sub graceful {
     my ($self) = @_;
     my $before = $self->cycles;
+    my @old = threaded() ? children($self->{pid}) : ();
     kill 'USR1', $self->{pid};
-    return wait_until(sub { $self->cycles > $before });
+    my $done = wait_until(sub { $self->cycles > $before });
+    for (1 .. 100) {
+        last if !grep { kill 0, $_ } @old;
+        select undef, undef, undef, 0.02;
+    }
+    return $done;
 }
 
 sub get {
