@@ -4,6 +4,9 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/LICENSE \
 	php-adapter/README.md \
 	php-adapter/composer.json \
+	php-adapter/nitrocache/Client.php \
+	php-adapter/nitrocache/NitroCache.php \
+	php-adapter/nitrocache/NitroCacheInterface.php \
 	php-adapter/src/AtomicKvOpsInterface.php \
 	php-adapter/src/BulkKvOpsInterface.php \
 	php-adapter/src/ComputeOnceTrait.php \
@@ -36,6 +39,7 @@ EXTRA_DIST += \
 	php-adapter/tests/Memory/NamespaceVersionTest.php \
 	php-adapter/tests/Memory/NineMethodsAdapterTest.php \
 	php-adapter/tests/Memory/NoStoreTest.php \
+	php-adapter/tests/Memory/NitroCacheTest.php \
 	php-adapter/tests/Memory/Psr16Test.php \
 	php-adapter/tests/Memory/Psr6Test.php \
 	php-adapter/tests/Memory/StoreTrait.php \
@@ -45,7 +49,9 @@ EXTRA_DIST += \
 	php-adapter/tests/NineMethodsAdapterTestCase.php \
 	php-adapter/tests/Processes/Fork.php \
 	php-adapter/tests/Processes/LockTest.php \
+	php-adapter/tests/Processes/NitroCacheTest.php \
 	php-adapter/tests/Processes/TagTest.php \
+	php-adapter/tests/NitroCacheTestCase.php \
 	php-adapter/tests/RecordingFullKvOps.php \
 	php-adapter/tests/RecordingKvOps.php \
 	php-adapter/tests/RecordingLogger.php \
@@ -55,6 +61,7 @@ EXTRA_DIST += \
 	php-adapter/tests/Sapi/LockStoreTest.php \
 	php-adapter/tests/Sapi/NamespaceVersionTest.php \
 	php-adapter/tests/Sapi/NineMethodsAdapterTest.php \
+	php-adapter/tests/Sapi/NitroCacheTest.php \
 	php-adapter/tests/Sapi/Psr16Test.php \
 	php-adapter/tests/Sapi/Psr6Test.php \
 	php-adapter/tests/Sapi/StoreTrait.php \

@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ephpm\Cache\Symfony\Tests\Sapi;
+
+use Ephpm\Cache\Symfony\Tests\NitroCacheTestCase;
+
+final class NitroCacheTest extends NitroCacheTestCase
+{
+    use StoreTrait;
+}
