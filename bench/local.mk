@@ -5,10 +5,10 @@ bench_kv_hits_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kvcore
 bench_kv_hits_SOURCES = bench/kv-hits.c
 bench_kv_hits_LDADD = kvcore/libkvcore.la -lm
 
-dist_check_SCRIPTS += t/bench.t t/bench-http.t
+dist_check_SCRIPTS += t/bench.t t/bench-adapter.t t/bench-http.t
 TESTS += t/bench.t
 if HAVE_APACHE
-TESTS += t/bench-http.t
+TESTS += t/bench-adapter.t t/bench-http.t
 endif
 
 bench-programs: bench/kv-hits
@@ -56,10 +56,15 @@ EXTRA_DIST += \
 	bench/lib/http.php \
 	bench/lib/load.php \
 	bench/lib/main.php \
+	bench/lib/nitro.php \
+	bench/lib/symfony.php \
+	bench/nitro \
 	bench/pages/hello.php \
 	bench/pages/page-1m.php \
 	bench/pages/post-1m.php \
-	bench/symfony/Kernel.php \
-	bench/symfony/Page.php \
-	bench/symfony/index.php \
-	bench/symfony/warm.php
+	bench/symfony \
+	bench/symfony-page/Kernel.php \
+	bench/symfony-page/Page.php \
+	bench/symfony-page/adapters.php \
+	bench/symfony-page/index.php \
+	bench/symfony-page/warm.php

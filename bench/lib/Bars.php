@@ -50,6 +50,9 @@ final class Bars
         'get-during-scan' => ['idle' => 2.0],
         'full-set' => ['with-room' => 2.0],
         'apache-rss' => ['mod_php' => 1.05],
+        'hit-20' => ['apcu' => 1.0, 'redis' => 0.25],
+        'getitems-20' => ['redis' => 0.6],
+        'session' => ['redis' => 0.3],
     ];
 
     private const AT_LEAST = [
@@ -78,6 +81,8 @@ final class Bars
         'nginx-symfony-redis-8' => ['php-fpm-redis' => 1.5],
         'nginx-symfony-redis-32' => ['php-fpm-redis' => 1.5],
         'event-hello-8' => ['php-fpm' => 1.3],
+        'nitro-set' => ['published' => 1.0],
+        'nitro-get' => ['published' => 1.0],
     ];
 
     private const ABOVE = ['hit-ratio-scan' => ['lru' => 1.0]];

@@ -34,18 +34,32 @@ final class HttpAnswer
         return $connection;
     }
 
+    /** One request on a connection of its own. */
+    public static function get(int $port, string $path): self
+    {
+        return self::of(self::connection($port), $path, null);
+    }
+
     /**
      * @param resource $connection
      */
     public static function to($connection, HttpCase $case): self
     {
-        $head = (null === $case->post ? 'GET' : 'POST') . " {$case->path} HTTP/1.1\r\nHost: "
+        return self::of($connection, $case->path, $case->post);
+    }
+
+    /**
+     * @param resource $connection
+     */
+    private static function of($connection, string $path, ?string $post): self
+    {
+        $head = (null === $post ? 'GET' : 'POST') . " $path HTTP/1.1\r\nHost: "
             . stream_socket_get_name($connection, true) . "\r\nUser-Agent: bench/http\r\n";
-        if (null !== $case->post) {
+        if (null !== $post) {
             $head .= "Content-Type: application/x-www-form-urlencoded\r\n"
-                . 'Content-Length: ' . \strlen($case->post) . "\r\n";
+                . 'Content-Length: ' . \strlen($post) . "\r\n";
         }
-        fwrite($connection, "$head\r\n{$case->post}");
+        fwrite($connection, "$head\r\n$post");
         $bytes = 0;
         $line = static function () use ($connection, &$bytes): string {
             $line = fgets($connection);

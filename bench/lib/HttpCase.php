@@ -72,7 +72,7 @@ final class HttpCase
                 symfony: true,
                 peers: [$shared],
             ),
-            'apache-symfony-20' => new self($apache, 'symfony', '/', $twenty, symfony: true, peers: ['apcu']),
+            'apache-symfony-20' => new self($apache, 'symfony-page', '/', $twenty, symfony: true, peers: ['apcu']),
         ];
         foreach (self::CONNECTIONS as $n) {
             $fpm = [self::NGINX, 'php-fpm', $n];
@@ -80,10 +80,10 @@ final class HttpCase
                 "nginx-hello-$n" => self::beside($fpm, 'pages', '/hello.php', $hello),
                 "nginx-page-1m-$n" => self::beside($fpm, 'pages', '/page-1m.php', $megabyte),
                 "nginx-post-1m-$n" => self::beside($fpm, 'pages', '/post-1m.php', "1048576\n", $form),
-                "nginx-symfony-$n" => self::beside($fpm, 'symfony', '/', $twenty, null, 'apcu'),
+                "nginx-symfony-$n" => self::beside($fpm, 'symfony-page', '/', $twenty, null, 'apcu'),
                 "nginx-symfony-redis-$n" => self::beside(
                     [self::NGINX, 'php-fpm-redis', $n],
-                    'symfony',
+                    'symfony-page',
                     '/',
                     $twenty,
                     null,

@@ -11,7 +11,7 @@ namespace Ephpm\Bench;
  *      FOLDER/pages            hello, 1 MiB to get, 1 MiB to post
  *      FOLDER/demo             the demo and its packages
  *      FOLDER/php-adapter      one of these packages is a link to it
- *      FOLDER/symfony          bench/symfony, on the demo's packages
+ *      FOLDER/symfony-page     bench/symfony-page, on the demo's packages
  *      FOLDER/ours-1 ...       one for each server: configuration, php.ini and log
  */
 final class HttpSites
@@ -33,7 +33,7 @@ final class HttpSites
         $top = (string) getenv('EPHPM_SRCDIR');
         self::must('cp', '-R', "$top/bench/pages", $this->folder);
         if ($symfony) {
-            self::must('cp', '-R', "$top/bench/symfony", $this->folder);
+            self::must('cp', '-R', "$top/bench/symfony-page", $this->folder);
             self::must('mkdir', "{$this->folder}/php-adapter", "{$this->folder}/demo");
             foreach (['src', 'composer.json'] as $part) {
                 self::must('cp', '-R', "$top/php-adapter/$part", "{$this->folder}/php-adapter");
@@ -44,7 +44,7 @@ final class HttpSites
             self::must('cp', '-R', (string) self::packages(), "{$this->folder}/demo");
             self::must(PHP_BINARY, "{$this->folder}/demo/bin/console", 'cache:warmup');
             foreach (['ephpm', 'apcu', 'redis'] as $pool) {
-                self::must(PHP_BINARY, "{$this->folder}/symfony/warm.php", $pool);
+                self::must(PHP_BINARY, "{$this->folder}/symfony-page/warm.php", $pool);
             }
         }
         self::must('chmod', '-R', 'u+w,a+rX', $this->folder);

@@ -20,22 +20,23 @@ final class RedisServer
     private $process;
 
     /**
-     * @param bool $open whether every user of the machine may connect
+     * @param bool $forOthers whether other users may connect, if they know the folder's name
      */
-    public function __construct(bool $open = false)
+    public function __construct(bool $forOthers = false)
     {
         $program = self::program();
         if (null === $program) {
             throw new BenchError('redis-server is not installed');
         }
         $this->folder = sys_get_temp_dir() . '/ephpm-bench-' . bin2hex(random_bytes(6));
-        if (!mkdir($this->folder, $open ? 0755 : 0700)) {
+        if (!mkdir($this->folder, $forOthers ? 0711 : 0700)) {
             throw new BenchError("cannot make {$this->folder}");
         }
         $this->socket = "{$this->folder}/redis.sock";
         $process = proc_open([
             ...self::endsWithItsParent(), $program, '--port', '0', '--unixsocket', $this->socket,
-            '--unixsocketperm', $open ? '777' : '700', '--save', '', '--appendonly', 'no', '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
+            '--unixsocketperm', $forOthers ? '777' : '700',
+            '--save', '', '--appendonly', 'no', '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
         ], [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w']], $pipes);
         if (false === $process) {
             throw new BenchError("cannot start $program");

@@ -29,7 +29,7 @@ const ROUNDS_OF_THREE = 11;
  */
 function beside(HttpSites $sites, HttpCase $case, \Closure $measure): array
 {
-    $redis = $case->redis() ? new RedisServer(open: true) : null;
+    $redis = $case->redis() ? new RedisServer(forOthers: true) : null;
     $servers = [];
     try {
         $servers = HttpPair::started($case, $sites, (string) $redis?->socket);
