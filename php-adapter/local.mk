@@ -10,6 +10,7 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/src/AtomicKvOpsInterface.php \
 	php-adapter/src/BulkKvOpsInterface.php \
 	php-adapter/src/ComputeOnceTrait.php \
+	php-adapter/src/DependencyInjection/LockPass.php \
 	php-adapter/src/DependencyInjection/PoolAdapterPass.php \
 	php-adapter/src/EphpmCacheBundle.php \
 	php-adapter/src/EphpmKvAdapter.php \

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Ephpm\Cache\Symfony\DependencyInjection;
 
 use Ephpm\Cache\Symfony\EphpmKvAdapter;
+use Ephpm\Cache\Symfony\EphpmKvTagAwareAdapter;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 use Symfony\Component\DependencyInjection\ChildDefinition;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
@@ -12,20 +13,29 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\DependencyInjection\Reference;
+use Symfony\Contracts\Cache\TagAwareCacheInterface;
 
 /**
- * Completes the services of class EphpmKvAdapter that cache pools inherit.
+ * Completes the services of class EphpmKvAdapter or EphpmKvTagAwareAdapter that
+ * cache pools inherit, and makes them where there are none.
  *
  * For each pool CachePoolPass replaces the arguments 0 (namespace) and 1
  * (lifetime) of the adapter, and fails where they are written by name or not
  * at all; so all arguments are made positional here. Logger, marshaller and
  * the reset between requests are as FrameworkBundle has them for its own
- * adapters.
+ * adapters; a pool with native tags is what TagAwareCacheInterface $name gets.
  */
 final class PoolAdapterPass implements CompilerPassInterface
 {
+    private const ADAPTERS = [EphpmKvAdapter::class, EphpmKvTagAwareAdapter::class];
+
     public function process(ContainerBuilder $container): void
     {
+        foreach (self::ADAPTERS as $class) {
+            if (!$container->has($class)) {
+                $container->register($class, $class);
+            }
+        }
         foreach ($container->getDefinitions() as $id => $definition) {
             if ($this->isAdapter($container, $definition) && !$this->inheritsArguments($id, $definition)) {
                 $this->complete($container, $definition);
@@ -33,8 +43,12 @@ final class PoolAdapterPass implements CompilerPassInterface
         }
         foreach (array_keys($container->findTaggedServiceIds('cache.pool')) as $id) {
             $pool = $container->getDefinition($id);
-            if ($this->isPoolOfAdapter($container, $pool)) {
+            $class = $this->adapterOf($container, $pool);
+            if (null !== $class) {
                 $this->completeTag($container, $pool);
+            }
+            if (EphpmKvTagAwareAdapter::class === $class && !$pool->isAbstract()) {
+                $this->announceTags($container, $id, $pool);
             }
         }
     }
@@ -42,7 +56,7 @@ final class PoolAdapterPass implements CompilerPassInterface
     private function isAdapter(ContainerBuilder $container, Definition $definition): bool
     {
         return null === $definition->getFactory()
-            && EphpmKvAdapter::class === $container->getParameterBag()->resolveValue($definition->getClass());
+            && \in_array($container->getParameterBag()->resolveValue($definition->getClass()), self::ADAPTERS, true);
     }
 
     /**
@@ -56,16 +70,16 @@ final class PoolAdapterPass implements CompilerPassInterface
             || $definition instanceof ChildDefinition && !str_starts_with($definition->getParent(), '.instanceof.');
     }
 
-    private function isPoolOfAdapter(ContainerBuilder $container, Definition $definition): bool
+    private function adapterOf(ContainerBuilder $container, Definition $definition): ?string
     {
         while (!$this->isAdapter($container, $definition)) {
             if (!$definition instanceof ChildDefinition || !$container->has($definition->getParent())) {
-                return false;
+                return null;
             }
             $definition = $container->findDefinition($definition->getParent());
         }
 
-        return true;
+        return EphpmKvTagAwareAdapter::class === $container->getParameterBag()->resolveValue($definition->getClass()) ? EphpmKvTagAwareAdapter::class : EphpmKvAdapter::class;
     }
 
     private function complete(ContainerBuilder $container, Definition $definition): void
@@ -104,5 +118,27 @@ final class PoolAdapterPass implements CompilerPassInterface
         $attributes = $pool->getTag('cache.pool');
         $attributes[0] += $missing;
         $pool->setTags(['cache.pool' => $attributes] + $pool->getTags());
+    }
+
+    /**
+     * As FrameworkBundle does it for the adapter of its own that has tags.
+     */
+    private function announceTags(ContainerBuilder $container, string $id, Definition $pool): void
+    {
+        if (str_starts_with($id, '.')) {
+            // `tags: true` has put Symfony's TagAwareAdapter in front of it.
+            return;
+        }
+        if ('cache.app' === $id) {
+            $container->setAlias('cache.app.taggable', $id);
+        } else {
+            /** @var non-empty-list<array<string, mixed>> $tags */
+            $tags = $pool->getTag('cache.pool');
+            $name = $tags[0]['name'] ?? $id;
+            $container->registerAliasForArgument($id, TagAwareCacheInterface::class, \is_string($name) ? $name : $id);
+        }
+        if (!$pool->hasTag('cache.taggable')) {
+            $pool->addTag('cache.taggable', ['pool' => $id]);
+        }
     }
 }

@@ -5,15 +5,19 @@ declare(strict_types=1);
 namespace Ephpm\Cache\Symfony\Tests\Bundle;
 
 use Ephpm\Cache\Symfony\EphpmKvAdapter;
+use Ephpm\Cache\Symfony\EphpmKvTagAwareAdapter;
 use Ephpm\Cache\Symfony\KvOpsInterface;
 use Ephpm\Cache\Symfony\Tests\RecordingKvOps;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Psr\Cache\CacheItemPoolInterface;
 use Symfony\Component\Cache\Adapter\AdapterInterface;
+use Symfony\Component\Cache\Adapter\TagAwareAdapter;
 use Symfony\Component\DependencyInjection\Exception\OutOfBoundsException;
 use Symfony\Component\Filesystem\Filesystem;
+use Symfony\Component\Lock\LockFactory;
 use Symfony\Contracts\Cache\CacheInterface;
+use Symfony\Contracts\Cache\TagAwareCacheInterface;
 use Symfony\Contracts\Service\ResetInterface;
 
 final class BundleTest extends TestCase
@@ -130,6 +134,46 @@ YAML;
         $kernel = $this->boot($yaml, pools: ['tagged', 'chained']);
 
         $this->assertPoolsAreApart($kernel, ['cache.app', 'tagged', 'chained']);
+    }
+
+    public function testNothingButTheNameOfTheAdapter(): void
+    {
+        $yaml = <<<'YAML'
+framework:
+    cache:
+        app: Ephpm\Cache\Symfony\EphpmKvTagAwareAdapter
+        pools:
+            plain:
+                adapter: Ephpm\Cache\Symfony\EphpmKvAdapter
+            native:
+                adapter: Ephpm\Cache\Symfony\EphpmKvTagAwareAdapter
+            wrapped:
+                adapter: Ephpm\Cache\Symfony\EphpmKvAdapter
+                tags: true
+YAML;
+        $kernel = $this->boot($yaml, pools: ['cache.app', 'plain', 'native', 'wrapped', 'cache.app.taggable', TagAwareCacheInterface::class, TagAwareCacheInterface::class . ' $native', LockFactory::class]);
+
+        $this->assertPoolsAreApart($kernel, ['cache.app', 'plain', 'native', 'wrapped']);
+        self::assertInstanceOf(EphpmKvTagAwareAdapter::class, $kernel->pool('cache.app'));
+        self::assertInstanceOf(EphpmKvTagAwareAdapter::class, $kernel->pool('native'));
+        self::assertInstanceOf(TagAwareAdapter::class, $kernel->pool('wrapped'));
+        self::assertSame($kernel->pool('cache.app'), $kernel->pool(TagAwareCacheInterface::class));
+        self::assertSame($kernel->pool('native'), $kernel->pool(TagAwareCacheInterface::class . ' $native'));
+        $locks = $kernel->getContainer()->get(LockFactory::class);
+        self::assertInstanceOf(LockFactory::class, $locks);
+        self::assertTrue($locks->createLock('name')->acquire());
+    }
+
+    public function testThreeLinesWithoutTheBundle(): void
+    {
+        $yaml = <<<'YAML'
+services:
+    Ephpm\Cache\Symfony\EphpmKvAdapter: { arguments: ['', 0] }
+framework: { cache: { app: Ephpm\Cache\Symfony\EphpmKvAdapter } }
+YAML;
+        $kernel = $this->boot($yaml, withBundle: false, withKvOps: false, pools: ['cache.app']);
+
+        self::assertInstanceOf(EphpmKvAdapter::class, $kernel->pool('cache.app'));
     }
 
     public function testPoolsAreResetBetweenRequests(): void

@@ -7,7 +7,7 @@ namespace Ephpm\Cache\Symfony\Tests\Bundle;
 use Ephpm\Cache\Symfony\EphpmCacheBundle;
 use Ephpm\Cache\Symfony\InMemoryKvOps;
 use Ephpm\Cache\Symfony\KvOpsInterface;
-use Ephpm\Cache\Symfony\Tests\RecordingKvOps;
+use Ephpm\Cache\Symfony\Tests\RecordingFullKvOps;
 use Psr\Cache\CacheItemPoolInterface;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Component\Cache\Adapter\AdapterInterface;
@@ -61,7 +61,7 @@ final class TestKernel extends Kernel implements CompilerPassInterface
                 'router' => ['utf8' => true, 'resource' => $this->folder],
             ]);
             if ($this->withKvOps) {
-                $container->setDefinition(KvOpsInterface::class, (new Definition(RecordingKvOps::class, [new Definition(InMemoryKvOps::class)]))->setPublic(true));
+                $container->setDefinition(KvOpsInterface::class, (new Definition(RecordingFullKvOps::class, [new Definition(InMemoryKvOps::class)]))->setPublic(true));
             }
         });
         $loader->load($this->folder . '/test.yaml');
