@@ -4,6 +4,9 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/LICENSE \
 	php-adapter/README.md \
 	php-adapter/composer.json \
+	php-adapter/laravel/EphpmCacheServiceProvider.php \
+	php-adapter/laravel/EphpmLock.php \
+	php-adapter/laravel/EphpmStore.php \
 	php-adapter/nitrocache/Client.php \
 	php-adapter/nitrocache/NitroCache.php \
 	php-adapter/nitrocache/NitroCacheInterface.php \
@@ -19,7 +22,8 @@ nobase_dist_pkgdata_DATA = \
 	php-adapter/src/InMemoryKvOps.php \
 	php-adapter/src/KvOpsInterface.php \
 	php-adapter/src/NamespaceVersion.php \
-	php-adapter/src/SapiKvOps.php
+	php-adapter/src/SapiKvOps.php \
+	php-adapter/wordpress/object-cache.php
 
 EXTRA_DIST += \
 	php-adapter/.php-cs-fixer.dist.php \

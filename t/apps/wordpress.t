@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # WordPress on a MariaDB of its own: configured and installed by its own
-# pages, written in by way of its REST API, as its editor does.
+# pages, written in by way of its REST API, as its editor does; all that with
+# the drop-in of php-adapter/wordpress once it is installed.
 
 use strict;
 use warnings;
@@ -128,6 +129,75 @@ my $installed = submit($admin,
         admin_email => 'root@example.org' },
     undef, 200, qr/WordPress has been installed/, '... succeeds');
 page($admin, '/', 200, qr/Blög of tests/, 'the site');
+
+# From here on with the object cache, which several requests share.
+spew("$root/wp-content/object-cache.php",
+    slurp("$ENV{EPHPM_SRCDIR}/php-adapter/wordpress/object-cache.php"));
+spew("$root/probe.php", <<'END');
+<?php
+require __DIR__ . '/wp-load.php';
+header('Content-Type: text/plain');
+function is($got, $expected, $what) {
+    echo $got === $expected ? 'ok' : 'not ok', " - $what",
+        $got === $expected ? '' : ' # ' . json_encode($got), "\n";
+}
+if (isset($_GET['second'])) {
+    is(wp_cache_get('kept', 'probe'), ['a' => 1], 'another request reads the value');
+    is(wp_cache_incr('count', 1, 'probe'), 6, '... and counts on');
+    is(wp_cache_get('mine', 'private'), false, '... but not what is not persistent');
+    is(wp_cache_get('short', 'probe'), false, '... nor what has expired');
+    is(wp_cache_flush_group('probe'), true, 'a group is flushed');
+    is(wp_cache_get_multiple(['kept', 'count'], 'probe', true), ['kept' => false, 'count' => false], '... wholly');
+    is(wp_cache_get('kept', 'other'), 'other', '... and alone');
+    is(wp_cache_flush(), true, 'all is flushed');
+    is(wp_cache_get('kept', 'other', true), false, '... of this site');
+    is(ephpm_kv_get('not:wordpress'), 'kept', '... alone');
+    exit;
+}
+is(wp_using_ext_object_cache(), true, 'WordPress uses the drop-in');
+ephpm_kv_set('not:wordpress', 'kept');
+is(count(ephpm_kv_scan(0, 'wp:', 1 << 24)[1]) > 10, true, '... for its own');
+wp_cache_add_non_persistent_groups(['private']);
+is(wp_cache_get('none', 'probe', false, $found), false, 'a miss');
+is($found, false, '... is told');
+foreach ([1, '1', 1.5, false, null, '', [], ['x' => null]] as $value) {
+    is(wp_cache_set('key', $value, 'probe'), true, 'set');
+    wp_cache_flush_runtime();
+    is(wp_cache_get('key', 'probe', false, $found), $value, '... ' . json_encode($value));
+    is($found, true, '... is found');
+}
+$object = (object) ['a' => 1];
+wp_cache_set('object', $object, 'probe');
+$object->a = 2;
+is(wp_cache_get('object', 'probe')->a, 1, 'an object is a copy');
+is(wp_cache_add('key', 'x', 'probe'), false, 'add finds the key');
+is(wp_cache_add('new', 'x', 'probe'), true, '... or does not');
+is(wp_cache_replace('gone', 'x', 'probe'), false, 'replace misses the key');
+is(wp_cache_replace('new', 'y', 'probe'), true, '... or does not');
+is(wp_cache_delete('new', 'probe'), true, 'delete');
+is(wp_cache_delete('new', 'probe'), false, '... once');
+is(wp_cache_set_multiple(['a' => 1, 'b' => 'two'], 'probe'), ['a' => true, 'b' => true], 'many');
+is(wp_cache_get_multiple(['a', 'b', 'c'], 'probe', true), ['a' => 1, 'b' => 'two', 'c' => false], '... at once');
+is(wp_cache_delete_multiple(['a', 'c'], 'probe'), ['a' => true, 'c' => false], '... are deleted');
+is(wp_cache_incr('count', 1, 'probe'), false, 'what is not there is not counted');
+wp_cache_set('count', 3, 'probe', 100);
+is([wp_cache_incr('count', 4, 'probe'), wp_cache_decr('count', 2, 'probe')], [7, 5], '... what is there is');
+wp_cache_set('down', '3', 'probe');
+is([wp_cache_incr('down', 1, 'probe'), wp_cache_decr('down', 9, 'probe')], [4, 0], '... down to 0');
+is(wp_cache_set('kept', ['a' => 1], 'probe'), true, 'a value is kept');
+is(wp_cache_set('kept', 'other', 'other'), true, '... for each group');
+is(wp_cache_set('short', 'x', 'probe', 1), true, '... for a second');
+is(wp_cache_set('mine', 'x', 'private'), true, '... for this request');
+is(wp_cache_get('mine', 'private'), 'x', '... which finds it');
+sleep(2);
+END
+for my $path ('/probe.php', '/probe.php?second') {
+    page($admin, '/', 200, qr/Blög of tests/, 'the site, with the object cache');
+    for my $line (split /\n/, page($admin, $path, 200, qr/^ok /, $path)->content) {
+        my ($not, $what) = $line =~ /^(not )?ok - (.*)/;
+        ok defined $what && !$not, $what // "no TAP: $line";
+    }
+}
 
 my $login = page($admin, '/wp-login.php', 200, qr/user_login/, 'the login');
 my $refused = submit($admin, form($login, 'log', 'pwd'),

@@ -81,7 +81,8 @@ sub checkout {
     chmod 0755, $scratch;
     umask 022;
     mkdir "$scratch/$_" or die "$scratch/$_: $!" for qw(php-adapter php-embed);
-    must('cp', '-R', (map { "$src/php-adapter/$_" } qw(nitrocache src tests README.md
+    must('cp', '-R', (map { "$src/php-adapter/$_" } qw(laravel nitrocache src tests
+        wordpress README.md
         composer.json phpunit.xml.dist phpstan.dist.neon
         .php-cs-fixer.dist.php)), "$scratch/php-adapter");
     must('cp', "$src/php-embed/ephpm.stub.php", "$scratch/php-embed");
