@@ -80,11 +80,11 @@ final class Nginx extends HttpServer
         ));
 
         return <<<END
+            $main
             {$as}pid %FOLDER%/nginx.pid;
             error_log %FOLDER%/error.log notice;
             worker_processes auto;
             events { worker_connections 1024; }
-            $main
             http {
                 access_log off;
             $paths
