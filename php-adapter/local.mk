@@ -60,6 +60,7 @@ EXTRA_DIST += \
 	php-adapter/tests/RecordingFullKvOps.php \
 	php-adapter/tests/RecordingKvOps.php \
 	php-adapter/tests/RecordingLogger.php \
+	php-adapter/tests/Redis/ChainTest.php \
 	php-adapter/tests/Sapi/ComputeTest.php \
 	php-adapter/tests/Sapi/FullAdapterTest.php \
 	php-adapter/tests/Sapi/KvOpsTest.php \

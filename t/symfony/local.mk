@@ -2,10 +2,11 @@
 
 EXTRA_DIST += t/symfony/Site.pm t/symfony/suite.php
 dist_check_SCRIPTS += t/symfony/demo-nginx.t t/symfony/demo.t \
-	t/symfony/style.t t/symfony/suites-apache.t t/symfony/suites-cli.t
+	t/symfony/redis.t t/symfony/style.t t/symfony/suites-apache.t \
+	t/symfony/suites-cli.t
 if COMPOSER_TESTS
 if HAVE_PHP
-TESTS += t/symfony/style.t t/symfony/suites-cli.t
+TESTS += t/symfony/redis.t t/symfony/style.t t/symfony/suites-cli.t
 endif
 if HAVE_APACHE
 TESTS += t/symfony/demo.t t/symfony/suites-apache.t
