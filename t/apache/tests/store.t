@@ -178,8 +178,12 @@ $server->graceful for 1 .. 10;
 is shared(), $shared, 'ten graceful restarts: no more shared memory';
 is scalar(() = glob "/proc/$server->{pid}/fd/*"), $descriptors,
     '... no more descriptors';
-cmp_ok resident(), '<', $resident + 8192, '... and no growth to speak of';
-note sprintf 'parent: %d KiB before, %d KiB after', $resident, resident();
+SKIP: {
+    skip 'valgrind keeps the names of all that was unloaded', 1
+        if $ENV{EPHPM_VALGRIND};
+    cmp_ok resident(), '<', $resident + 8192, '... and no growth to speak of';
+    note sprintf 'parent: %d KiB before, %d KiB after', $resident, resident();
+}
 like $server->get('/count.php?key=a')->{body}, qr/^2 /, '... and it counts on';
 like $server->logged, qr/EphpmStore one is kept/, '... as the log says';
 

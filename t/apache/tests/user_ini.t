@@ -38,6 +38,10 @@ $user_ini
 StartServers 1
 MinSpareServers 1
 MaxSpareServers 1
+# Else a slow child has another beside it, which would also log.
+<IfModule mpm_prefork_module>
+    MaxRequestWorkers 1
+</IfModule>
 Alias /outside "$server->{dir}/outside"
 <FilesMatch "\\.php\$">
     SetHandler application/x-httpd-php
