@@ -109,5 +109,5 @@ is scalar(grep { $_->{status} != 200 } @{ $runs->{'hello.txt'}{answers} }), 0,
 my %once = map { $_ => 1 } my @numbers = numbers($runs->{'count.php'});
 is scalar(keys %once), scalar(@numbers), 'no number is given twice';
 
-$server->ends_well(except => qr/exited on signal 9|signal 9/);
+$server->ends_well(except => qr/was ended by SIGKILL/);
 done_testing;

@@ -65,8 +65,8 @@ ok wait_until(sub { get('/a.php')->{status} == 503 }), '... 503';
 $server->ini('');
 ok $server->reload, '... and a reload without it';
 ok wait_until(sub { get('/a.php')->{status} == 200 }), '... serves again';
-my @processes = grep { $_->{kind} eq 'runner' } $server->processes;
-is scalar(@processes), 2, '... with its runners';
+ok wait_until(sub { my @all = $server->runners; @all == 2 }),
+    '... with its runners';
 
-$server->ends_well(except => qr/PHP|preload|signal 9/);
+$server->ends_well(except => qr/PHP|preload|SIGKILL/);
 done_testing;

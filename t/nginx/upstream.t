@@ -15,6 +15,7 @@ my $server = NginxTest->new(
     http => <<'END',
 limit_req_zone $uri zone=rate:1m rate=1r/m;
 limit_conn_zone $server_name zone=one:1m;
+charset_map koi8-r utf-8 { 80 E282AC; }
 map $http_cookie $who { default nobody; "a=1" somebody; }
 END
     server => <<'END',
@@ -24,7 +25,7 @@ location /rewritten/ { rewrite ^/rewritten/(.*)$ /front.php?to=$1 last; }
 location ^~ /inner/ { internal; ephpm on; }
 location /auth/ {
     auth_request /inner/allow.php;
-    auth_request_set $user $upstream_http_x_user;
+    auth_request_set $user $sent_http_x_user;
     add_header X-User $user;
     location ~ \.php$ { ephpm on; }
 }
@@ -66,7 +67,7 @@ location ~ ^/nested/ { location ~ \.php$ { ephpm on; } }
 if ($arg_stop) { return 403; }
 location = /conditional.php { if ($who = somebody) { ephpm on; } return 200 "no"; }
 location /mirrored/ { mirror /inner/mirror.php; location ~ \.php$ { ephpm on; } }
-location /proxied/ { proxy_pass http://127.0.0.1:%PORT%/; }
+location ^~ /proxied/ { proxy_pass http://127.0.0.1:%PORT%/; }
 END
 );
 $server->page('front.php', '<?php echo "front ", $_SERVER["REQUEST_METHOD"], '
@@ -90,7 +91,7 @@ spew("$server->{dir}/protected/file.txt", '0123456789');
 spew("$server->{dir}/users", "suite:{SHA}PLzZCtxLGSqHpiWFC38jHK3fDrM=\n");
 $server->page('accel.php', '<?php foreach ($_GET as $name => $value) '
     . '{ header("X-Accel-$name: $value"); } header("X-Own: kept"); '
-    . 'header("Content-Type: text/x-own"); setcookie("c", "1"); '
+    . 'header("Content-Type: application/x-own"); setcookie("c", "1"); '
     . 'echo str_repeat("x", 50000);');
 ok $server->start, 'a server starts' or diag $server->said;
 
@@ -173,7 +174,8 @@ is $r->{status}, 200, 'no ranges of what a script writes';
 
 $r = get('/accel.php?Redirect=/protected/file.txt');
 is $r->{body}, '0123456789', 'X-Accel-Redirect: a file of nginx';
-is header($r, 'Content-Type'), 'text/x-own', "... with the script's type";
+is header($r, 'Content-Type'), 'application/x-own',
+    "... with the script's type";
 is scalar(headers($r, 'Set-Cookie')), 1, '... and cookies';
 is header($r, 'X-Accel-Redirect'), undef, '... without that header';
 $r = get('/accel.php?Redirect=/protected/file.txt',
@@ -187,7 +189,7 @@ is get('/accel.php?Redirect=/front.php', body => 'abc')->{body} =~
     /^front GET /, 1, '... after POST, as GET';
 is get('/named.php')->{body}, 'named GET', '... a named location';
 is header(get('/accel.php?Charset=koi8-r'), 'Content-Type'),
-    'text/x-own; charset=koi8-r', 'X-Accel-Charset';
+    'application/x-own; charset=koi8-r', 'X-Accel-Charset';
 like header(get('/accel.php?Expires=60'), 'X-Own'), qr/kept/,
     'X-Accel-Expires is taken';
 my $start = time;

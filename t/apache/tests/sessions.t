@@ -3,7 +3,6 @@
 use strict;
 use warnings;
 use EphpmTest;
-use OwnServer;
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
@@ -68,12 +67,18 @@ is php('ini_set("session.use_strict_mode", 0); session_id("shutdown"); '
     '... writes into the session';
 
 # ------------------------------------------------------------------
-# session.save_handler = ephpm, in a server whose children may be killed.
+# session.save_handler = ephpm, in a server whose processes may be killed.
 
 # A thread for each connection, or event closes those that are idle; and a
 # place in the queue for each.
-my $threads = threaded() ? "ThreadsPerChild 24\nEphpmQueue 64\n" : '';
-my $server = OwnServer->new(config => $threads . <<"CONF");
+sub httpd {
+    my ($config) = @_;
+    require OwnServer;
+    my $threads = threaded() ? "ThreadsPerChild 24\nEphpmQueue 64\n" : '';
+    return OwnServer->new(config => $threads . $config);
+}
+
+my $server = server() eq 'nginx' ? main::sessions_server() : httpd(<<"CONF");
 StartServers 24
 MinSpareServers 1
 MaxSpareServers 24
@@ -103,7 +108,7 @@ EphpmStore second 4M
     EphpmKv second
 </VirtualHost>
 CONF
-$server->page('eval.php', slurp("$ENV{EPHPM_SCRATCH}/../htdocs/eval.php"));
+$server->page('eval.php', slurp(vars('documentroot') . '/eval.php'));
 ok $server->start, 'a server with its sessions in the store starts'
     or diag $server->said, $server->logged;
 my @own = (port => $server->{port});

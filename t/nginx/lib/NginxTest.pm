@@ -168,7 +168,7 @@ sub preamble {
 
 # valgrind sees PHP's memory, and names, only so.
 sub under_valgrind {
-    return $ENV{EPHPM_NGX_WRAPPER}
+    return $ENV{EPHPM_NGINX_WRAPPER}
         ? "env USE_ZEND_ALLOC=0;\nenv ZEND_DONT_UNLOAD_MODULES=1;\n" : '';
 }
 
@@ -226,10 +226,11 @@ sub check {
     return ($? >> 8, $text);
 }
 
+# As a daemon where $self->{daemon} says so: a binary upgrade wants one.
 sub start {
     my ($self) = @_;
     my @command = (split(' ', $ENV{EPHPM_NGINX_WRAPPER} // ''),
-        $self->command('-g', 'daemon off;'));
+        $self->command($self->{daemon} ? () : ('-g', 'daemon off;')));
     my $child = fork() // die "fork: $!";
     if ($child == 0) {
         # What hits the test's group is not for the server.
@@ -241,8 +242,14 @@ sub start {
         { no warnings 'exec'; exec { $command[0] } @command; }
         POSIX::_exit(126);
     }
-    $self->{pid} = $self->{group} = $child;
     push @running, $self;
+    if ($self->{daemon}) {
+        waitpid $child, 0;
+        return 0 if $?;
+        wait_until(sub { -s "$self->{dir}/nginx.pid" }) or return 0;
+        $child = slurp("$self->{dir}/nginx.pid") + 0;
+    }
+    $self->{pid} = $self->{group} = $child;
     $self->chosen;
     my $ended = 0;
     wait_until(sub {
@@ -276,6 +283,9 @@ sub reload {
     return 0 if $new !~ /start worker processes/ || $new =~ /\[emerg\]/;
     return wait_until(sub { !grep { $old{$_} } $self->workers }) ? 1 : 0;
 }
+
+# As OwnServer of t/apache calls it.
+sub graceful { return $_[0]->reload }
 
 sub ended {
     my ($self) = @_;
@@ -351,14 +361,21 @@ sub of_kind {
     return map { $_->{pid} } grep { $_->{kind} eq $kind } $self->processes;
 }
 
-# Those of the newest configuration: the master's own children.
+# Those that take new requests.
 sub workers {
     my ($self) = @_;
     return map { $_->{pid} } grep { $_->{kind} eq 'worker'
         && $_->{title} !~ /shutting down/ } $self->processes;
 }
 sub runners { return $_[0]->of_kind('runner') }
-sub spawners { return $_[0]->of_kind('spawner') }
+
+# The one of each cycle that looks after the one that has started PHP.
+sub spawners {
+    my ($self) = @_;
+    my @all = grep { $_->{kind} eq 'spawner' } $self->processes;
+    my %is = map { $_->{pid} => 1 } @all;
+    return map { $_->{pid} } grep { !$is{ $_->{ppid} } } @all;
+}
 
 # Memory in KiB: RssAnon, VmRSS, ...
 sub memory {
