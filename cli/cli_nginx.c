@@ -144,7 +144,7 @@ static int write_config(FILE *out, const cli_config_t *config,
     directive(out, "pid", file);
     free(file);
     fputs("daemon off;\n"
-          "error_log stderr notice;\n"
+          "error_log " CLI_STDERR " notice;\n"
           "worker_processes auto;\n"
           "events { }\n"
           "http {\n", out);

@@ -316,6 +316,27 @@ static int check_port(const cli_config_t *config)
     return rc;
 }
 
+/* May everybody go through the folder and those above it? */
+static bool is_open(const char *folder)
+{
+    char *path = realpath(folder, NULL);
+    struct stat status;
+    bool open = path != NULL;
+
+    while (open) {
+        char *slash = strrchr(path, '/');
+
+        open = stat(path[0] == '\0' ? "/" : path, &status) == 0 &&
+               (status.st_mode & S_IXOTH) != 0;
+        if (slash == NULL) {
+            break;
+        }
+        *slash = '\0';
+    }
+    free(path);
+    return open;
+}
+
 static int make_runtime_dir(cli_host_t *host)
 {
     const char *const parents[] = {
@@ -324,18 +345,20 @@ static int make_runtime_dir(cli_host_t *host)
         getenv("TMPDIR"),
         "/tmp",
     };
+    /* nginx's workers have to get to their own folders in it. */
+    bool shared = host->user != NULL && host->server->folders[0] != NULL;
     size_t i;
 
     for (i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
         if (parents[i] == NULL || parents[i][0] != '/' ||
             strpbrk(parents[i], "\n\r") != NULL ||
-            strstr(parents[i], "${") != NULL) {
+            strstr(parents[i], "${") != NULL ||
+            (shared && !is_open(parents[i]))) {
             continue;
         }
         host->runtime_dir = cli_join(parents[i], "ephpm-XXXXXX");
         if (mkdtemp(host->runtime_dir) != NULL) {
-            /* nginx's workers have to get to their own folders in it. */
-            if (host->user != NULL && host->server->folders[0] != NULL) {
+            if (shared) {
                 chmod(host->runtime_dir, 0711);
             }
             return 0;

@@ -98,6 +98,23 @@ for my $server (sort keys %module) {
     next unless -e "$build/$module{$server}";
     my @serve = (ephpm(), 'serve', '--server', $server, '--config',
         "$tmp/ephpm.toml");
+    my $shared = $server eq 'nginx' && $> == 0;
+    if ($shared) {
+        # nginx's workers, who are another user, have folders of their own in
+        # the run-time directory: it is made where they can get to it.
+        my $port = free_port();
+        my $child = start("$tmp/log", $port, @serve, '--listen',
+            "127.0.0.1:$port");
+        ok $child, "$server, XDG_RUNTIME_DIR is closed to the scripts' user: "
+            . 'it starts' or diag slurp("$tmp/log");
+        is join(' ', run_directories()), '', '... elsewhere';
+        my $answer = HTTP::Tiny->new(timeout => 60)->post(
+            "http://127.0.0.1:$port/api", { content => 'x' x 3_000_000 });
+        like $answer->{content}, qr/"body":3000000/,
+            '... and takes a large body';
+        ok stop($child, 'TERM'), '... and ends' if $child;
+        chmod 0711, "$tmp/run";
+    }
 
     for my $signal ('TERM', 'INT') {
         my $who = "$server, $signal";
@@ -108,9 +125,7 @@ for my $server (sort keys %module) {
         last unless $child;
         is scalar(my @run = run_directories()), 1,
             "$who: one run-time directory";
-        # nginx's workers, who are another user, have folders in it.
-        is sprintf('%o', (stat $run[0])[2] & 07777),
-            $server eq 'nginx' && $> == 0 ? '711' : '700',
+        is sprintf('%o', (stat $run[0])[2] & 07777), $shared ? '711' : '700',
             "$who: for nobody else";
         is sprintf('%o', (stat((glob "$run[0]/*.conf")[0]))[2] & 07777), '600',
             "$who: nor its configuration";
