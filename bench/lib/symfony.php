@@ -57,11 +57,11 @@ try {
     register_shutdown_function($sites->remove(...));
     $server = new Httpd(
         'ours',
-        'LoadModule ephpm_module "' . getenv('EPHPM_BUILDDIR') . '/mod_ephpm/.libs/mod_ephpm.so"',
         $sites,
         'symfony-page',
         HttpSites::extensions('igbinary', 'apcu', 'redis'),
-        1,
+        Httpd::prefork(1),
+        'LoadModule ephpm_module "' . getenv('EPHPM_BUILDDIR') . "/mod_ephpm/.libs/mod_ephpm.so\"\n" . Httpd::handler(),
     );
     try {
         $answer = HttpAnswer::get($server->port, '/adapters.php?' . http_build_query([
