@@ -77,15 +77,18 @@ final class Httpd extends HttpServer
             END;
     }
 
-    /** Children as the package configures them; each has 25 threads. */
+    /**
+     * Two children, of which each alone has more threads than there are connections: where all threads of one are
+     * busy httpd closes connections that are kept.
+     */
     public static function event(): string
     {
         return self::load('mpm_event') . <<<'END'
             StartServers 2
             MinSpareThreads 25
-            MaxSpareThreads 100
-            ThreadsPerChild 25
-            MaxRequestWorkers 100
+            MaxSpareThreads 192
+            ThreadsPerChild 64
+            MaxRequestWorkers 192
 
             END;
     }
