@@ -62,7 +62,7 @@ my ($status, $said) = bench('--quick', '--only', $only, '--json',
     "$tmp/http.json");
 is $status, 0, 'a quick run' or diag $said;
 like $said, qr/^\d+ of \d+ bars are met/m, 'it says how many bars are met';
-like $said, qr/the server and wrk share \d+ processors/,
+like $said, qr/the servers and wrk share \d+ processors/,
     '... and what shares the processors';
 
 my $rows = eval {
