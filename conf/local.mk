@@ -4,6 +4,7 @@ confsampledir = $(docdir)/httpd
 dist_confsample_DATA = \
 	conf/httpd/ephpm.conf \
 	conf/httpd/front-controller.conf \
+	conf/httpd/runners.conf \
 	conf/httpd/status.conf \
 	conf/httpd/vhosts.conf
 confnginxdir = $(docdir)/nginx

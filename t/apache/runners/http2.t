@@ -70,6 +70,23 @@ SKIP: {
 # A slow client.
 my $slow = curl("--limit-rate 1M $at/large.php");
 is md5_hex($slow), md5_hex($large), 'a slow client gets it all';
+my $slowly = "$server->{dir}/slowly";
+my $done = figures($server)->{requests};
+my $client = fork() // die "fork: $!";
+if ($client == 0) {
+    open STDERR, '>', '/dev/null';
+    { no warnings 'exec'; exec qw(curl -sSN --http2-prior-knowledge
+        --limit-rate 200K -o), $slowly, "$at/large.php?"; }
+    POSIX::_exit(127);
+}
+ok wait_until(sub { -s $slowly }), 'one that is slow, ...';
+kill 'STOP', $client;
+ok wait_until(sub { my $f = figures($server);
+    $f->{busy} == 0 && $f->{requests} > $done }),
+    '... and then reads nothing at all, holds no runner';
+kill 'CONT', $client;
+waitpid $client, 0;
+is md5_hex(slurp($slowly)), md5_hex($large), '... and gets it all in the end';
 
 # Crashes.
 is curl("-o /dev/null -w '%{http_code}' $at/dies.php"), 502, 'a crash: 502';

@@ -34,7 +34,7 @@ is +(check("EphpmStore a 4M eviction=volatile-lru\nEphpmStore b 4M "
 
 my @samples = glob "$ENV{EPHPM_SCRATCH}/../sample/*.conf";
 is +(check("Include $_\n"))[0], 0, 'conf/httpd/' . s{.*/}{}r for @samples;
-cmp_ok scalar(@samples), '>=', 3, 'samples';
+cmp_ok scalar(@samples), '>=', 5, 'samples';
 
 refused('a size below the minimum', "EphpmStore default 3M\n",
     qr/EphpmStore default: 3M is too small: a store has at least 4M/);
