@@ -93,6 +93,17 @@ static int mpm_number(int code)
                                                                     : 0;
 }
 
+/* A new child may be given the place of one whose threads have not ended:
+ * under threaded MPMs each of these says whose it is. */
+static bool is_finishing(const global_score *global,
+                         const process_score *process,
+                         const worker_score *worker)
+{
+    return process->quiescing
+           || process->generation != global->running_generation
+           || (worker->pid != 0 && worker->pid != process->pid);
+}
+
 static void count_workers(ephpm_status_workers_t *workers)
 {
     const global_score *global;
@@ -112,9 +123,7 @@ static void count_workers(ephpm_status_workers_t *workers)
                 ap_get_scoreboard_worker_from_indexes(i, j);
 
             count_worker(workers, worker->status,
-                         process->quiescing
-                             || process->generation
-                                    != global->running_generation);
+                         is_finishing(global, process, worker));
         }
     }
 }

@@ -337,11 +337,9 @@ ok wait_until(sub {
     return $server->cycles > $cycles;
 }), 'a graceful restart';
 is_deeply \@bad, [], "... answers all the while ($answers times)";
-# Of threads that have ended httpd's scoreboard may count one for longer.
 ok wait_until(sub {
     $workers = json()->{workers};
-    return $workers->{finishing} == 2
-        && (threaded() ? $workers->{working} >= 1 : $workers->{working} == 1);
+    return $workers->{finishing} == 2 && $workers->{working} == 1;
 }), '... the two scripts finish, and one of after it is at work'
     or diag explain $workers;
 $after = store('default');
