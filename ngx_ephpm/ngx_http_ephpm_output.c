@@ -59,6 +59,16 @@ ngx_http_ephpm_room(ngx_http_ephpm_ctx_t *ctx)
 }
 
 
+/* of ctx->out, which has one */
+
+static ngx_inline ngx_chain_t *
+ngx_http_ephpm_last_link(ngx_http_ephpm_ctx_t *ctx)
+{
+    return (ngx_chain_t *) ((u_char *) ctx->last_out
+                            - offsetof(ngx_chain_t, next));
+}
+
+
 /* a buffer with room, at the end of ctx->out; NULL: memory is full */
 
 static ngx_buf_t *
@@ -72,8 +82,7 @@ ngx_http_ephpm_buffer(ngx_http_ephpm_ctx_t *ctx, size_t bytes)
     r = ctx->request;
 
     if (ctx->out) {
-        cl = (ngx_chain_t *) ((u_char *) ctx->last_out
-                              - offsetof(ngx_chain_t, next));
+        cl = ngx_http_ephpm_last_link(ctx);
         if (cl->buf->last < cl->buf->end) {
             return cl->buf;
         }
@@ -354,8 +363,7 @@ ngx_http_ephpm_add_special(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
     r = ctx->request;
 
     if (ctx->out) {
-        cl = (ngx_chain_t *) ((u_char *) ctx->last_out
-                              - offsetof(ngx_chain_t, next));
+        cl = ngx_http_ephpm_last_link(ctx);
         b = cl->buf;
 
     } else {
