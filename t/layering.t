@@ -13,6 +13,9 @@ my $top = $ENV{EPHPM_SRCDIR} // '.';
 # kinds of system headers beyond those of the C library.
 my %may = (
     'kvcore'    => { own => ['kvcore'], headers => [], system => [] },
+    'resp'      => {
+        own => ['resp'], headers => ['kvcore/kv.h'], system => ['hiredis'],
+    },
     'php-embed' => {
         own     => ['php-embed'],
         headers => [ map { "kvcore/$_" }
@@ -21,7 +24,7 @@ my %may = (
     },
     'mod_ephpm' => {
         own     => [ 'mod_ephpm', 'php-embed' ],
-        headers => ['kvcore/kv.h'],
+        headers => [ 'kvcore/kv.h', 'resp/resp.h', 'resp/resp_server.h' ],
         system  => [ 'PHP', 'httpd' ],
     },
     'ngx_ephpm' => {
@@ -37,6 +40,7 @@ my %system_kind = (
     'httpd' => qr{^(?:httpd|http_|ap_|apr|apu|util_|mod_|unixd|mpm|scoreboard)},
     'nginx' => qr{^(?:ngx_|nginx)},
     'TOML'  => qr{^toml\+\+/},
+    'hiredis' => qr{^hiredis/},
 );
 
 # Where each header of ours lives, by its name.
@@ -89,6 +93,9 @@ my %bad = (
     'kvcore includes PHP'              => [ 'kvcore', '<Zend/zend.h>' ],
     'php-embed includes httpd'         => [ 'php-embed', '<httpd.h>' ],
     'cli includes kvcore'              => [ 'cli', '"kv.h"' ],
+    'kvcore includes hiredis'          => [ 'kvcore', '<hiredis/hiredis.h>' ],
+    'resp includes PHP'                => [ 'resp', '<php.h>' ],
+    'resp includes the inside of kvcore' => [ 'resp', '"kv_index.h"' ],
     'kvcore includes php-embed'        => [ 'kvcore', '"ephpm_ext.h"' ],
     'php-embed includes nginx'         => [ 'php-embed', '<ngx_core.h>' ],
     'ngx_ephpm includes httpd'         => [ 'ngx_ephpm', '<httpd.h>' ],

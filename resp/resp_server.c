@@ -1,0 +1,574 @@
+/* resp_server.c - an event loop for connections of resp.h. */
+
+#include "resp_server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES ((size_t)64 << 10)
+/* What a client is sent in one turn, and how many are accepted in one. */
+#define TURN_BYTES ((size_t)1 << 20)
+#define TURN_CLIENTS 64
+#define EVENTS 128
+#define TICK_MS 1000
+/* A pause in accepting while there are no descriptors. */
+#define NO_FILES_MS 100
+
+/* What an event's pointer points to begins with one of these. */
+typedef enum kind { KIND_WAKE, KIND_LISTENER, KIND_CLIENT } kind_t;
+
+typedef struct listener {
+    kind_t kind;
+    int fd;
+    resp_service_t *service;
+    struct listener *next;
+} listener_t;
+
+typedef struct client {
+    kind_t kind;
+    int fd;
+    resp_conn_t *conn;
+    uint32_t interest;
+    int64_t active_ms;
+    struct client *before;     /* was active earlier */
+    struct client *after;
+} client_t;
+
+struct resp_server {
+    kind_t wake_kind;
+    int wake;                  /* eventfd */
+    int epoll;
+    unsigned clients_max;
+    unsigned clients;
+    int64_t idle_ms;           /* 0: never */
+    int64_t now_ms;
+    bool stopped;
+    bool paused;               /* no descriptors: not accepting */
+    listener_t *listeners;
+    client_t *first;           /* idle for longest */
+    client_t *last;
+    client_t *dead;            /* closed in this round of events */
+    char chunk[CHUNK_BYTES];
+};
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ------------------------------------------------------------------ */
+/* Listening                                                           */
+
+static void say(char *error, size_t error_bytes, const char *address,
+                const char *what)
+{
+    snprintf(error, error_bytes, "%s: %s", address, what);
+}
+
+/* Is there a socket file that nobody listens to? */
+static bool is_left_over(const struct sockaddr_un *name)
+{
+    struct stat file;
+    bool left;
+    int fd;
+
+    if (lstat(name->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) {
+        return false;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return false;
+    }
+    left = connect(fd, (const struct sockaddr *)name, sizeof(*name)) != 0
+        && errno == ECONNREFUSED;
+    close(fd);
+    return left;
+}
+
+static int listen_unix(const char *address, const char *path, mode_t mode,
+                       char *error, size_t error_bytes)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    mode_t mask;
+    int fd;
+    int bound;
+
+    if (*path == '\0' || strlen(path) >= sizeof(name.sun_path)) {
+        say(error, error_bytes, address,
+            "the path of a socket has 1 to 107 bytes");
+        return -1;
+    }
+    strcpy(name.sun_path, path);
+    if (is_left_over(&name)) {
+        unlink(path);
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        say(error, error_bytes, address, strerror(errno));
+        return -1;
+    }
+    /* Never open to more than it shall be, not for an instant. */
+    mask = umask(0777 & ~mode);
+    bound = bind(fd, (const struct sockaddr *)&name, sizeof(name));
+    umask(mask);
+    if (bound != 0 || chmod(path, mode) != 0 || listen(fd, 511) != 0) {
+        say(error, error_bytes, address, strerror(errno));
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool is_loopback(const struct sockaddr *name)
+{
+    if (name->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)name;
+
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (name->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const void *)name;
+
+        return IN6_IS_ADDR_LOOPBACK(&in->sin6_addr);
+    }
+    return false;
+}
+
+/* "HOST:PORT" into its parts; false: it is none. */
+static bool split_address(const char *address, char *host, size_t host_bytes,
+                          const char **port)
+{
+    const char *colon = strrchr(address, ':');
+    size_t length;
+
+    if (colon == NULL || colon == address || colon[1] == '\0') {
+        return false;
+    }
+    length = (size_t)(colon - address);
+    if (*address == '[') {
+        if (length < 3 || colon[-1] != ']') {
+            return false;
+        }
+        address++;
+        length -= 2;
+    }
+    if (length >= host_bytes) {
+        return false;
+    }
+    memcpy(host, address, length);
+    host[length] = '\0';
+    *port = colon + 1;
+    return true;
+}
+
+static int listen_tcp(const char *address, bool has_password, char *error,
+                      size_t error_bytes)
+{
+    struct addrinfo hints = {
+        .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+        .ai_socktype = SOCK_STREAM
+    };
+    struct addrinfo *found = NULL;
+    const char *port;
+    char host[64];
+    int yes = 1;
+    int fd;
+
+    if (!split_address(address, host, sizeof(host), &port)
+        || getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+                       port, &hints, &found) != 0) {
+        say(error, error_bytes, address, "is no address: give one as "
+            "127.0.0.1:6380, [::1]:6380 or unix:/path");
+        return -1;
+    }
+    if (!has_password && !is_loopback(found->ai_addr)) {
+        freeaddrinfo(found);
+        say(error, error_bytes, address, "can be reached from other machines "
+            "and has no password: set one, or listen on 127.0.0.1");
+        return -1;
+    }
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                0);
+    if (fd < 0
+        || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0
+        || bind(fd, found->ai_addr, found->ai_addrlen) != 0
+        || listen(fd, 511) != 0) {
+        say(error, error_bytes, address, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+int resp_listen(const char *address, mode_t mode, bool has_password,
+                char *error, size_t error_bytes)
+{
+    if (strncmp(address, "unix:", 5) == 0) {
+        return listen_unix(address, address + 5, mode, error, error_bytes);
+    }
+    return listen_tcp(address, has_password, error, error_bytes);
+}
+
+/* ------------------------------------------------------------------ */
+/* Clients                                                             */
+
+static void unlink_client(resp_server_t *server, client_t *client)
+{
+    if (client->before != NULL) {
+        client->before->after = client->after;
+    } else {
+        server->first = client->after;
+    }
+    if (client->after != NULL) {
+        client->after->before = client->before;
+    } else {
+        server->last = client->before;
+    }
+}
+
+static void link_last(resp_server_t *server, client_t *client)
+{
+    client->active_ms = server->now_ms;
+    client->before = server->last;
+    client->after = NULL;
+    if (server->last != NULL) {
+        server->last->after = client;
+    } else {
+        server->first = client;
+    }
+    server->last = client;
+}
+
+static void touch(resp_server_t *server, client_t *client)
+{
+    if (server->last != client) {
+        unlink_client(server, client);
+        link_last(server, client);
+    } else {
+        client->active_ms = server->now_ms;
+    }
+}
+
+/* Freed after the round: an event for it may be waiting. */
+static void close_client(resp_server_t *server, client_t *client)
+{
+    unlink_client(server, client);
+    resp_conn_close(client->conn);
+    close(client->fd);
+    client->fd = -1;
+    client->after = server->dead;
+    server->dead = client;
+    server->clients--;
+}
+
+static void bury(resp_server_t *server)
+{
+    while (server->dead != NULL) {
+        client_t *next = server->dead->after;
+
+        free(server->dead);
+        server->dead = next;
+    }
+}
+
+static bool want(resp_server_t *server, client_t *client, uint32_t interest)
+{
+    struct epoll_event event = { .events = interest };
+
+    if (client->interest == interest) {
+        return true;
+    }
+    event.data.ptr = client;
+    client->interest = interest;
+    return epoll_ctl(server->epoll, EPOLL_CTL_MOD, client->fd, &event) == 0;
+}
+
+/* Send what there is, for a turn, and see what to wait for then. */
+static void answer(resp_server_t *server, client_t *client)
+{
+    resp_state_t state = resp_conn_state(client->conn);
+    size_t turn = 0;
+    size_t length = 0;
+    const char *bytes;
+
+    while (state != RESP_DROP && turn < TURN_BYTES
+           && (length = resp_conn_output(client->conn, &bytes)) != 0) {
+        ssize_t sent = send(client->fd, bytes,
+                            length < TURN_BYTES ? length : TURN_BYTES,
+                            MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        }
+        if (sent < 0) {
+            state = RESP_DROP;
+            break;
+        }
+        turn += (size_t)sent;
+        state = resp_conn_sent(client->conn, (size_t)sent);
+        touch(server, client);
+    }
+    length = state != RESP_DROP ? resp_conn_output(client->conn, &bytes) : 0;
+    if (state == RESP_DROP || (state == RESP_CLOSING && length == 0)
+        || !want(server, client, (state == RESP_READ ? EPOLLIN : 0)
+                 | (length != 0 ? EPOLLOUT : 0))) {
+        close_client(server, client);
+    }
+}
+
+static void serve(resp_server_t *server, client_t *client, uint32_t events)
+{
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0
+        && (client->interest & EPOLLIN) == 0) {
+        /* It is gone, and will not take what there is for it. */
+        close_client(server, client);
+        return;
+    }
+    if ((client->interest & EPOLLIN) != 0
+        && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
+        ssize_t got = recv(client->fd, server->chunk, CHUNK_BYTES, 0);
+
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK
+                         && errno != EINTR)) {
+            close_client(server, client);
+            return;
+        }
+        if (got > 0) {
+            touch(server, client);
+            resp_conn_feed(client->conn, server->chunk, (size_t)got);
+        }
+    }
+    answer(server, client);
+}
+
+static void refuse(int fd)
+{
+    static const char text[] = "-ERR max number of clients reached\r\n";
+    ssize_t ignored = send(fd, text, sizeof(text) - 1,
+                           MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    (void)ignored;
+    close(fd);
+}
+
+static void admit(resp_server_t *server, const listener_t *listener, int fd)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    client_t *client;
+    int yes = 1;
+
+    if (server->clients >= server->clients_max) {
+        refuse(fd);
+        return;
+    }
+    client = calloc(1, sizeof(*client));
+    if (client == NULL
+        || (client->conn = resp_conn_open(listener->service)) == NULL) {
+        free(client);
+        close(fd);
+        return;
+    }
+    client->kind = KIND_CLIENT;
+    client->fd = fd;
+    client->interest = EPOLLIN;
+    event.data.ptr = client;
+    /* Not for sockets that are files, where both fail. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        resp_conn_close(client->conn);
+        free(client);
+        close(fd);
+        return;
+    }
+    link_last(server, client);
+    server->clients++;
+}
+
+static void listen_to(resp_server_t *server, bool accepting)
+{
+    for (listener_t *at = server->listeners; at != NULL; at = at->next) {
+        struct epoll_event event = { .events = accepting ? EPOLLIN : 0 };
+
+        event.data.ptr = at;
+        epoll_ctl(server->epoll, EPOLL_CTL_MOD, at->fd, &event);
+    }
+    server->paused = !accepting;
+}
+
+static void accept_clients(resp_server_t *server, const listener_t *listener)
+{
+    for (int i = 0; i < TURN_CLIENTS; i++) {
+        int fd = accept4(listener->fd, NULL, NULL,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            admit(server, listener, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS
+                   || errno == ENOMEM) {
+            listen_to(server, false);
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+    }
+}
+
+static void close_idle(resp_server_t *server)
+{
+    while (server->idle_ms != 0 && server->first != NULL
+           && server->now_ms - server->first->active_ms >= server->idle_ms) {
+        close_client(server, server->first);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* The server                                                          */
+
+resp_server_t *resp_server_create(const resp_server_settings_t *settings)
+{
+    resp_server_t *server = calloc(1, sizeof(*server));
+    struct epoll_event event = { .events = EPOLLIN };
+
+    if (server == NULL) {
+        return NULL;
+    }
+    server->wake_kind = KIND_WAKE;
+    server->clients_max = settings != NULL && settings->clients_max != 0
+        ? settings->clients_max : 10000;
+    server->idle_ms = settings != NULL
+        ? (int64_t)settings->idle_seconds * 1000 : 0;
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    event.data.ptr = server;
+    if (server->epoll < 0 || server->wake < 0
+        || epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->wake, &event)
+            != 0) {
+        resp_server_destroy(server);
+        return NULL;
+    }
+    return server;
+}
+
+void resp_server_destroy(resp_server_t *server)
+{
+    int error = errno;
+
+    if (server == NULL) {
+        return;
+    }
+    while (server->first != NULL) {
+        close_client(server, server->first);
+    }
+    bury(server);
+    while (server->listeners != NULL) {
+        listener_t *next = server->listeners->next;
+
+        close(server->listeners->fd);
+        free(server->listeners);
+        server->listeners = next;
+    }
+    if (server->epoll >= 0) {
+        close(server->epoll);
+    }
+    if (server->wake >= 0) {
+        close(server->wake);
+    }
+    free(server);
+    errno = error;
+}
+
+bool resp_server_add(resp_server_t *server, int fd, resp_service_t *service)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    listener_t *listener = malloc(sizeof(*listener));
+
+    if (listener == NULL) {
+        return false;
+    }
+    event.data.ptr = listener;
+    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        free(listener);
+        return false;
+    }
+    listener->kind = KIND_LISTENER;
+    listener->fd = fd;
+    listener->service = service;
+    listener->next = server->listeners;
+    server->listeners = listener;
+    return true;
+}
+
+static void handle(resp_server_t *server, const struct epoll_event *event)
+{
+    client_t *client = event->data.ptr;
+
+    switch (*(const kind_t *)event->data.ptr) {
+    case KIND_WAKE:
+        server->stopped = true;
+        break;
+    case KIND_LISTENER:
+        accept_clients(server, event->data.ptr);
+        break;
+    case KIND_CLIENT:
+        if (client->fd >= 0) {
+            serve(server, client, event->events);
+        }
+        break;
+    }
+}
+
+bool resp_server_run(resp_server_t *server)
+{
+    while (!server->stopped) {
+        struct epoll_event events[EVENTS];
+        int count = epoll_wait(server->epoll, events, EVENTS,
+                               server->paused ? NO_FILES_MS : TICK_MS);
+
+        if (count < 0 && errno != EINTR) {
+            return false;
+        }
+        server->now_ms = clock_ms();
+        if (server->paused) {
+            listen_to(server, true);
+        }
+        for (int i = 0; i < count; i++) {
+            handle(server, &events[i]);
+        }
+        close_idle(server);
+        bury(server);
+    }
+    return true;
+}
+
+void resp_server_stop(resp_server_t *server)
+{
+    uint64_t one = 1;
+    int error = errno;
+    ssize_t ignored = write(server->wake, &one, sizeof(one));
+
+    (void)ignored;
+    errno = error;
+}
