@@ -33,7 +33,8 @@ check-store: $(check_PROGRAMS)
 # time and allocates by itself.  An error ends the test's process with 99.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full
 check-valgrind: $(check_PROGRAMS)
-	$(AM_V_at)tests=; for test in $(KVT_NAMES) $(RUNNER_NAMES); do \
+	$(AM_V_at)tests=; \
+	for test in $(KVT_NAMES) $(RESPT_NAMES) $(RUNNER_NAMES); do \
 	  case $$test in \
 	  */kv_concurrency_test | */kv_failmalloc_test | */threads_test) ;; \
 	  *) tests="$$tests $$test" ;; \
