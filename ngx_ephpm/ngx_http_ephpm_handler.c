@@ -180,6 +180,8 @@ ngx_http_ephpm_claim(ngx_http_ephpm_ctx_t *ctx)
 
     case EPHPM_CLAIM_FULL:
         if (ctx->queued) {
+            /* it waits on, and nobody was refused */
+            ephpm_count_add(jobs, EPHPM_COUNT_REFUSED, (uint64_t) -1);
             return;
         }
 

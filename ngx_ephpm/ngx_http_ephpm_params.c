@@ -666,7 +666,7 @@ ngx_http_ephpm_put_headers(ngx_http_ephpm_snapshot_t *s)
 
         value = h->value;
 
-        for (k = i + 1; k < n; k++) {
+        for (k = i + 1; k < n && h != r->headers_in.host; k++) {
             if (ngx_http_ephpm_same(headers[k], h)) {
                 if (ngx_http_ephpm_joined(r, headers, n, i, &value)
                     != NGX_OK)

@@ -511,8 +511,8 @@ ngx_http_ephpm_waiting(void)
 
 
 /*
- * A request may end any other while it is looked at, so each is taken from a
- * list that shrinks, and is in its own queue meanwhile.
+ * A request may end any other while it is looked at, so each that has a job is
+ * taken from a list that shrinks, and is in its own queue meanwhile.
  */
 
 static void
@@ -523,23 +523,19 @@ ngx_http_ephpm_walk(ngx_uint_t all)
     ngx_http_ephpm_ctx_t     *ctx;
     ngx_http_ephpm_worker_t  *worker = &ngx_http_ephpm_worker;
 
-    if (!ngx_queue_empty(&worker->waiting)) {
+    while (!ngx_queue_empty(&worker->waiting)) {
+        q = ngx_queue_head(&worker->waiting);
 
-        ngx_queue_init(&todo);
-        ngx_queue_add(&todo, &worker->waiting);
-        ngx_queue_init(&worker->waiting);
+        ctx = ngx_queue_data(q, ngx_http_ephpm_ctx_t, queue);
+        c = ctx->request->connection;
 
-        while (!ngx_queue_empty(&todo)) {
-            q = ngx_queue_head(&todo);
-            ngx_queue_remove(q);
-            ngx_queue_insert_tail(&worker->waiting, q);
+        ngx_http_set_log_request(c->log, ctx->request);
+        ngx_http_ephpm_claim(ctx);
+        ngx_http_run_posted_requests(c);
 
-            ctx = ngx_queue_data(q, ngx_http_ephpm_ctx_t, queue);
-            c = ctx->request->connection;
-
-            ngx_http_set_log_request(c->log, ctx->request);
-            ngx_http_ephpm_claim(ctx);
-            ngx_http_run_posted_requests(c);
+        if (ngx_queue_head(&worker->waiting) == q) {
+            /* the first waits on, and so do those behind it */
+            break;
         }
     }
 

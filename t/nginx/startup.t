@@ -68,5 +68,19 @@ ok wait_until(sub { get('/a.php')->{status} == 200 }), '... serves again';
 ok wait_until(sub { my @all = $server->runners; @all == 2 }),
     '... with its runners';
 
+# --- more than there is room for, while PHP starts
+
+spew($preload, '<?php sleep(2);');
+$server->ini("opcache.enable = 1\nopcache.preload = $preload\n");
+$server->configure(http => "ephpm_queue 3;\n");
+ok $server->reload, 'a reload after which PHP takes two seconds to start';
+my $start = time;
+my @waiting = map { send_request(connect_to(), path => '/a.php') } 1 .. 40;
+is join(' ', map { read_response($_)->{status} } @waiting),
+    join(' ', (200) x 40),
+    'forty wait for it, though the queue is for three, and all are served';
+cmp_ok time - $start, '>=', 1, '... after it has started';
+is $server->status->{runners}{refused}, 0, '... none is counted as refused';
+
 $server->ends_well(except => qr/PHP|preload|SIGKILL/);
 done_testing;
