@@ -490,6 +490,18 @@ ngx_http_ephpm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_ephpm_loc_conf_t *prev = parent;
     ngx_http_ephpm_loc_conf_t *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (conf->enable == 1) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        /* a body that goes to a file goes there in pieces of this size */
+
+        if (clcf->client_body_buffer_size == (size_t) 2 * ngx_pagesize) {
+            clcf->client_body_buffer_size = NGX_HTTP_EPHPM_BODY_BUFFER;
+        }
+    }
+
     ngx_conf_merge_value(conf->buffering, prev->buffering, 1);
     ngx_conf_merge_value(conf->ignore_client_abort, prev->ignore_client_abort,
                          0);

@@ -53,12 +53,15 @@
 
 
 /* of a response, in memory, before it is spooled */
-#define NGX_HTTP_EPHPM_MEMORY      65536
-#define NGX_HTTP_EPHPM_BUFFER      16384
+#define NGX_HTTP_EPHPM_MEMORY       65536
+#define NGX_HTTP_EPHPM_BUFFER       16384
+
+/* client_body_buffer_size, unless it is set */
+#define NGX_HTTP_EPHPM_BODY_BUFFER  65536
 
 /* a client that keeps up is waited for so long before the first byte of a
  * response goes to the disk */
-#define NGX_HTTP_EPHPM_SPOOL_WAIT  5
+#define NGX_HTTP_EPHPM_SPOOL_WAIT   5
 
 
 typedef struct {
