@@ -19,6 +19,9 @@
 
 #define KV_DEFAULT_BYTES ((size_t)256 << 20)
 #define KV_MIN_BYTES ((size_t)4 << 20)
+#define REDIS_DEFAULT_PORT 6379
+/* What a socket's address has room for. */
+#define SOCKET_PATH_MAX_BYTES 107
 
 static const char *const eviction_policies[] = {
     "noeviction", "allkeys-lru", "volatile-lru", "allkeys-random",
@@ -120,6 +123,9 @@ void cli_config_free(cli_config_t *config)
     free_list(config->index_files);
     free(config->fallback.script);
     free(config->kv_eviction_policy);
+    free(config->redis.listen_address);
+    free(config->redis.socket);
+    free(config->redis.password);
     memset(config, 0, sizeof(*config));
 }
 
@@ -141,12 +147,14 @@ static bool is_ip_address(const char *text)
     return inet_pton(AF_INET6, inner, &address) == 1;
 }
 
-bool cli_listen_set(cli_config_t *config, const char *value,
-                    char error[CLI_ERROR_BYTES])
+/* "ADDR:PORT", ":PORT" or "PORT".
+ * @param address  receives an IP address, in brackets if it is of IPv6, or
+ *                 "*"; of malloc */
+static bool split_listen(const char *value, char **address, unsigned *number,
+                         char error[CLI_ERROR_BYTES])
 {
     const char *colon = strrchr(value, ':');
     const char *digits = colon == NULL ? value : colon + 1;
-    char *address = NULL;
     char *end;
     long port;
 
@@ -164,22 +172,60 @@ bool cli_listen_set(cli_config_t *config, const char *value,
                          value);
     }
     if (colon == NULL || colon == value) {
-        address = checked(strdup("*"));
+        *address = checked(strdup("*"));
     } else {
-        address = checked(strndup(value, (size_t)(colon - value)));
-        if (strcmp(address, "localhost") == 0) {
-            replace(&address, checked(strdup("127.0.0.1")));
+        *address = checked(strndup(value, (size_t)(colon - value)));
+        if (strcmp(*address, "localhost") == 0) {
+            replace(address, checked(strdup("127.0.0.1")));
         }
-        if (strcmp(address, "*") != 0 && !is_ip_address(address)) {
-            free(address);
+        if (strcmp(*address, "*") != 0 && !is_ip_address(*address)) {
+            free(*address);
             return cli_error(error,
                              "listen: \"%s\" does not begin with an IP "
                              "address (as in 127.0.0.1:8080 or [::1]:8080)",
                              value);
         }
     }
+    *number = (unsigned)port;
+    return true;
+}
+
+bool cli_listen_set(cli_config_t *config, const char *value,
+                    char error[CLI_ERROR_BYTES])
+{
+    char *address;
+
+    if (!split_listen(value, &address, &config->listen_port, error)) {
+        return false;
+    }
     replace(&config->listen_address, address);
-    config->listen_port = (unsigned)port;
+    return true;
+}
+
+/* A path that may be relative to a folder. */
+static bool absolute_path(const char *what, const char *value,
+                          const char *base, char **path,
+                          char error[CLI_ERROR_BYTES])
+{
+    char current[PATH_MAX];
+
+    if (!check_text(what, value, error)) {
+        return false;
+    }
+    if (value[0] == '/') {
+        *path = checked(strdup(value));
+    } else if (base == NULL || base[0] != '/') {
+        if (getcwd(current, sizeof(current)) == NULL) {
+            return cli_error(error, "%s: the current folder is unknown: %s",
+                             what, strerror(errno));
+        }
+        if (asprintf(path, "%s/%s%s%s", current, base ? base : "",
+                     base ? "/" : "", value) < 0) {
+            *path = checked(NULL);
+        }
+    } else if (asprintf(path, "%s/%s", base, value) < 0) {
+        *path = checked(NULL);
+    }
     return true;
 }
 
@@ -188,26 +234,8 @@ bool cli_document_root_set(cli_config_t *config, const char *value,
 {
     char *path = NULL;
 
-    if (!check_text("document_root", value, error)) {
+    if (!absolute_path("document_root", value, base, &path, error)) {
         return false;
-    }
-    if (value[0] == '/') {
-        path = checked(strdup(value));
-    } else {
-        char current[PATH_MAX];
-
-        if (base == NULL || base[0] != '/') {
-            if (getcwd(current, sizeof(current)) == NULL) {
-                return cli_error(error, "document_root: the current folder "
-                                        "is unknown: %s", strerror(errno));
-            }
-            if (asprintf(&path, "%s/%s%s%s", current, base ? base : "",
-                         base ? "/" : "", value) < 0) {
-                path = checked(NULL);
-            }
-        } else if (asprintf(&path, "%s/%s", base, value) < 0) {
-            path = checked(NULL);
-        }
     }
     replace(&config->document_root, path);
     return true;
@@ -333,4 +361,82 @@ bool cli_kv_eviction_set(cli_config_t *config, const char *value,
     return cli_error(error, "eviction_policy: \"%s\" is none of noeviction, "
                             "allkeys-lru, volatile-lru, allkeys-random",
                      value);
+}
+
+bool cli_redis_listen_set(cli_config_t *config, const char *value,
+                          char error[CLI_ERROR_BYTES])
+{
+    char *address;
+    unsigned port;
+
+    if (!split_listen(value, &address, &port, error)) {
+        return false;
+    }
+    if (strcmp(address, "*") == 0) {
+        free(address);
+        return cli_error(error, "listen: \"%s\" has no IP address (as in "
+                                "127.0.0.1:6379)", value);
+    }
+    replace(&config->redis.listen_address, address);
+    config->redis.listen_port = port;
+    return true;
+}
+
+bool cli_redis_socket_set(cli_config_t *config, const char *value,
+                          const char *base, char error[CLI_ERROR_BYTES])
+{
+    char *path = NULL;
+
+    if (!absolute_path("socket", value, base, &path, error)) {
+        return false;
+    }
+    if (strlen(path) > SOCKET_PATH_MAX_BYTES) {
+        cli_error(error, "socket: the path of a socket has at most %d bytes: "
+                         "%s", SOCKET_PATH_MAX_BYTES, path);
+        free(path);
+        return false;
+    }
+    replace(&config->redis.socket, path);
+    return true;
+}
+
+/* It goes to the server in a file of its own: only a line's end would not
+ * come back. */
+bool cli_redis_password_set(cli_config_t *config, const char *value,
+                            char error[CLI_ERROR_BYTES])
+{
+    if (*value == '\0') {
+        return cli_error(error, "password is empty: leave it out for none");
+    }
+    if (strpbrk(value, "\r\n") != NULL) {
+        return cli_error(error, "password contains a line's end");
+    }
+    replace(&config->redis.password, checked(strdup(value)));
+    return true;
+}
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "[::1]") == 0;
+}
+
+bool cli_config_complete(cli_config_t *config, char error[CLI_ERROR_BYTES])
+{
+    cli_redis_t *redis = &config->redis;
+
+    if (!redis->enabled) {
+        return true;
+    }
+    if (redis->listen_address == NULL && redis->socket == NULL) {
+        redis->listen_address = checked(strdup("127.0.0.1"));
+        redis->listen_port = REDIS_DEFAULT_PORT;
+    }
+    if (redis->listen_address != NULL && redis->password == NULL &&
+        !is_loopback(redis->listen_address)) {
+        return cli_error(error,
+                         "[kv.redis_compat] listens on %s, which other "
+                         "machines may reach, and has no password: give one, "
+                         "or listen on 127.0.0.1", redis->listen_address);
+    }
+    return true;
 }

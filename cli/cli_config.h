@@ -22,6 +22,16 @@ typedef struct cli_fallback {
     char *script;        /* "/index.php"; NULL: "=404" */
 } cli_fallback_t;
 
+/** [kv.redis_compat]: where Redis's protocol is spoken.  Where it is enabled
+ * at least one of the two places is there. */
+typedef struct cli_redis {
+    bool enabled;
+    char *listen_address;       /* an IP address; NULL: no such listener */
+    unsigned listen_port;
+    char *socket;               /* absolute; NULL: none */
+    char *password;             /* NULL: none */
+} cli_redis_t;
+
 /** One configuration.  All strings are owned by it. */
 typedef struct cli_config {
     char *listen_address;       /* "127.0.0.1", "[::1]" or "*" */
@@ -31,6 +41,7 @@ typedef struct cli_config {
     cli_fallback_t fallback;
     size_t kv_memory_bytes;
     char *kv_eviction_policy;
+    cli_redis_t redis;
 } cli_config_t;
 
 /** Room for one sentence about what is wrong. */
@@ -73,6 +84,21 @@ bool cli_kv_memory_set(cli_config_t *config, const char *value,
 
 bool cli_kv_eviction_set(cli_config_t *config, const char *value,
                          char error[CLI_ERROR_BYTES]);
+
+/** "ADDR:PORT". */
+bool cli_redis_listen_set(cli_config_t *config, const char *value,
+                          char error[CLI_ERROR_BYTES]);
+
+/** @param base  as of cli_document_root_set() */
+bool cli_redis_socket_set(cli_config_t *config, const char *value,
+                          const char *base, char error[CLI_ERROR_BYTES]);
+
+bool cli_redis_password_set(cli_config_t *config, const char *value,
+                            char error[CLI_ERROR_BYTES]);
+
+/** What no single value shows; fills in where Redis's protocol is spoken
+ * unless that was said. */
+bool cli_config_complete(cli_config_t *config, char error[CLI_ERROR_BYTES]);
 
 /** Write one formatted sentence; always false, for `return`. */
 bool cli_error(char error[CLI_ERROR_BYTES], const char *format, ...)

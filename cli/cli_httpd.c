@@ -97,6 +97,42 @@ static void write_fallback(FILE *out, const cli_config_t *config)
     }
 }
 
+static void write_redis(FILE *out, const cli_redis_t *redis,
+                        const char *password_file)
+{
+    char *places[2] = {NULL, NULL};
+    size_t i;
+
+    if ((redis->listen_address != NULL &&
+         asprintf(&places[0], "%s:%u", redis->listen_address,
+                  redis->listen_port) < 0) ||
+        (redis->socket != NULL &&
+         asprintf(&places[1], "unix:%s", redis->socket) < 0)) {
+        fputs("ephpm: out of memory\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    for (i = 0; i < 2; i++) {
+        if (places[i] == NULL) {
+            continue;
+        }
+        fputs("EphpmResp", out);
+        quote(out, places[i]);
+        fputs(" store=default", out);
+        if (password_file != NULL) {
+            char *option;
+
+            if (asprintf(&option, "password-file=%s", password_file) < 0) {
+                fputs("ephpm: out of memory\n", stderr);
+                exit(EXIT_FAILURE);
+            }
+            quote(out, option);
+            free(option);
+        }
+        fputc('\n', out);
+        free(places[i]);
+    }
+}
+
 static int write_config(FILE *out, const cli_config_t *config,
                         const cli_host_t *host)
 {
@@ -126,6 +162,9 @@ static int write_config(FILE *out, const cli_config_t *config,
     fprintf(out, "EphpmStore default %zu eviction=%s\n",
             config->kv_memory_bytes, config->kv_eviction_policy);
     fputs("EphpmKv default\n", out);
+    if (config->redis.enabled) {
+        write_redis(out, &config->redis, host->redis_password_file);
+    }
     directive(out, "ErrorLog", log);
     fputs("CustomLog", out);
     quote(out, log);
@@ -164,6 +203,7 @@ const cli_server_t cli_httpd = {
     .pid_file = "httpd.pid",
     .folders = no_folders,
     .reload_signal = SIGUSR1,
+    .has_redis = true,
     .write = write_config,
     .exec = exec_httpd,
 };

@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define REDIS_PASSWORD_FILE "redis-password"
+
 const char *const cli_types[][2] = {
     {"text/html", "html"},        {"text/css", "css"},
     {"text/javascript", "js"},    {"application/json", "json"},
@@ -277,21 +279,22 @@ static int check_document_root(cli_config_t *config,
 /* The run                                                             */
 
 /* The server says it too, but late, and in its own words. */
-static int check_port(const cli_config_t *config)
+static int check_port(const char *address, unsigned number,
+                      const char *what, const char *advice)
 {
     struct addrinfo hints = {
         .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
         .ai_socktype = SOCK_STREAM,
     };
     struct addrinfo *found;
-    const char *address = config->listen_address;
+    const char *given = address;
     char host[64];
     char port[16];
     int yes = 1;
     int rc = 0;
     int fd;
 
-    snprintf(port, sizeof(port), "%u", config->listen_port);
+    snprintf(port, sizeof(port), "%u", number);
     if (address[0] == '[') {
         snprintf(host, sizeof(host), "%.*s", (int)strlen(address) - 2,
                  address + 1);
@@ -306,13 +309,35 @@ static int check_port(const cli_config_t *config)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
         if (bind(fd, found->ai_addr, found->ai_addrlen) != 0) {
             rc = complain(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE,
-                          "listen: %s:%u: %s; choose another with --listen",
-                          config->listen_address, config->listen_port,
-                          strerror(errno));
+                          "%s: %s:%u: %s; choose another%s", what, given,
+                          number, strerror(errno), advice);
         }
         close(fd);
     }
     freeaddrinfo(found);
+    return rc;
+}
+
+static int check_redis(const cli_config_t *config, const cli_server_t *server)
+{
+    if (config->redis.enabled && !server->has_redis) {
+        return complain(EX_CONFIG, "[kv.redis_compat] cannot be had with "
+                                   "%s: leave it out, or choose another "
+                                   "--server", server->name);
+    }
+    return 0;
+}
+
+static int check_ports(const cli_config_t *config)
+{
+    const cli_redis_t *redis = &config->redis;
+    int rc = check_port(config->listen_address, config->listen_port, "listen",
+                        " with --listen");
+
+    if (rc == 0 && redis->enabled && redis->listen_address != NULL) {
+        rc = check_port(redis->listen_address, redis->listen_port,
+                        "[kv.redis_compat] listen", "");
+    }
     return rc;
 }
 
@@ -398,6 +423,7 @@ static void remove_runtime_dir(const cli_host_t *host)
     if (fd >= 0) {
         unlinkat(fd, host->server->config, 0);
         unlinkat(fd, host->server->pid_file, 0);
+        unlinkat(fd, REDIS_PASSWORD_FILE, 0);
         for (i = 0; host->server->folders[i] != NULL; i++) {
             remove_folder(fd, host->server->folders[i]);
         }
@@ -414,6 +440,31 @@ static void look_at_stderr(cli_host_t *host)
     if (fd >= 0) {
         close(fd);
     }
+}
+
+/* A file, for command lines and configurations are shown about. */
+static int write_password(const cli_config_t *config, cli_host_t *host)
+{
+    const char *password = config->redis.password;
+    char *file;
+    FILE *out;
+    int fd;
+
+    if (!config->redis.enabled || password == NULL) {
+        return 0;
+    }
+    file = cli_join(host->runtime_dir, REDIS_PASSWORD_FILE);
+    fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (out == NULL) {
+        return complain(EX_CANTCREAT, "%s: %s", file, strerror(errno));
+    }
+    fprintf(out, "%s\n", password);
+    if (fclose(out) != 0) {
+        return complain(EX_IOERR, "%s: %s", file, strerror(errno));
+    }
+    host->redis_password_file = file;
+    return 0;
 }
 
 static int write_config(const cli_config_t *config, const cli_host_t *host,
@@ -515,13 +566,17 @@ int cli_serve(cli_config_t *config, const cli_places_t *places)
         (rc = check_document_root(config, account)) != 0 ||
         (rc = find_server(places, &host)) != 0 ||
         (rc = find_module(places, &host)) != 0 ||
-        (rc = check_port(config)) != 0 ||
+        (rc = check_redis(config, places->server)) != 0 ||
+        (rc = check_ports(config)) != 0 ||
         (rc = make_runtime_dir(&host)) != 0) {
         return rc;
     }
     look_at_stderr(&host);
     file = cli_join(host.runtime_dir, host.server->config);
-    rc = write_config(config, &host, file);
+    rc = write_password(config, &host);
+    if (rc == 0) {
+        rc = write_config(config, &host, file);
+    }
     if (rc == 0) {
         fprintf(stderr, "ephpm: %s at http://%s:%u/ (Ctrl-C stops it)\n",
                 config->document_root,

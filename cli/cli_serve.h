@@ -34,6 +34,7 @@ typedef struct cli_server {
     const char *pid_file;
     const char *const *folders;  /* that it makes there; ends with NULL */
     int reload_signal;
+    bool has_redis;              /* [kv.redis_compat] */
     /** Write the configuration.
      * Every value that people gave stands in quotes and escaped; the setters
      * of cli_config.h have refused what no quoting stops.
@@ -60,6 +61,7 @@ struct cli_host {
     char *program;               /* path */
     char *module;                /* path, of ours */
     char *runtime_dir;           /* private, absolute */
+    char *redis_password_file;   /* in there; NULL: no password */
     const char *user;            /* to run scripts as; NULL: stay as we are */
     const char *group;
     bool log_opens;              /* CLI_STDERR can be opened */

@@ -49,6 +49,15 @@ struct setting {
         return without_nul(value->get());
     }
 
+    bool flag() const
+    {
+        const auto *value = node.as_boolean();
+        if (value == nullptr) {
+            fail(key + " must be true or false");
+        }
+        return value->get();
+    }
+
     std::vector<std::string> list() const
     {
         std::vector<std::string> values;
@@ -130,6 +139,16 @@ void set_document_root(const setting &from)
     }
 }
 
+void set_redis_socket(const setting &from)
+{
+    char error[CLI_ERROR_BYTES];
+
+    if (!cli_redis_socket_set(from.config, from.text().c_str(),
+                              from.base.c_str(), error)) {
+        from.fail(error);
+    }
+}
+
 struct known_key {
     const char *section;
     const char *key;
@@ -147,6 +166,13 @@ const known_key known_keys[] = {
      [](const setting &from) { set_text(from, cli_kv_memory_set); }},
     {"kv", "eviction_policy",
      [](const setting &from) { set_text(from, cli_kv_eviction_set); }},
+    {"kv.redis_compat", "enabled",
+     [](const setting &from) { from.config->redis.enabled = from.flag(); }},
+    {"kv.redis_compat", "listen",
+     [](const setting &from) { set_text(from, cli_redis_listen_set); }},
+    {"kv.redis_compat", "socket", set_redis_socket},
+    {"kv.redis_compat", "password",
+     [](const setting &from) { set_text(from, cli_redis_password_set); }},
 };
 
 std::string names_of(const char *section)
@@ -166,8 +192,17 @@ void read_section(const std::string &section, const toml::table &table,
 {
     for (const auto &[key, node] : table) {
         const std::string name(key.str());
+        const std::string inner = section + "." + name;
         const known_key *found = nullptr;
 
+        if (!names_of(inner.c_str()).empty()) {
+            if (!node.is_table()) {
+                throw failure{key.source().begin,
+                              inner + " must be a section: [" + inner + "]"};
+            }
+            read_section(inner, *node.as_table(), base, config);
+            continue;
+        }
         for (const auto &known : known_keys) {
             if (section == known.section && name == known.key) {
                 found = &known;
@@ -242,6 +277,11 @@ extern "C" int cli_toml_read(const char *file, cli_config_t *config,
                           : std::string(file, static_cast<size_t>(
                                                   slash - file)),
                       config);
+        char wrong[CLI_ERROR_BYTES];
+        if (!cli_config_complete(config, wrong)) {
+            cli_error(error, "%s: %s", file, wrong);
+            return EX_CONFIG;
+        }
     } catch (const failure &caught) {
         cli_error(error, "%s:%u: %s", file,
                   static_cast<unsigned>(caught.where.line),

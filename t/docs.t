@@ -169,7 +169,7 @@ like $manual, qr/^\.BR? $_\b/m, "doc/mod_ephpm.7 has the key $_"
     for sort keys %key;
 my ($section) = ('');
 for (split /\n/, slurp("$top/doc/ephpm.1")) {
-    $section = $1 if /^\.SS \[(\w+)\]/;
+    $section = $1 if /^\.SS \[([\w.]+)\]/;
     last if /^\.SH EXIT/;
     next unless $section && /^\.BR (\w+) " = /;
     like $keys, qr/\{"$section", "$1"/, "doc/ephpm.1: [$section] $1 is a key";

@@ -103,6 +103,22 @@ my @bad = (
     [ 'size: negative', "[kv]\nmemory_limit = '-1G'\n", 2, qr/not a size/ ],
     [ 'size: overflow', "[kv]\nmemory_limit = '99999999999G'\n", 2,
         qr/not a size/ ],
+    [ 'redis: no section', "[kv]\nredis_compat = true\n", 2,
+        qr/must be a section: \[kv\.redis_compat\]/ ],
+    [ 'redis: key', "[kv.redis_compat]\nport = 1\n", 2,
+        qr/unknown key "port" in \[kv\.redis_compat\] .*socket/ ],
+    [ 'redis: a word',  "[kv.redis_compat]\nenabled = 'yes'\n", 2,
+        qr/must be true or false/ ],
+    [ 'redis: host',    "[kv.redis_compat]\nlisten = 'redis:1'\n", 2,
+        qr/IP address/ ],
+    [ 'redis: everywhere', "[kv.redis_compat]\nlisten = ':6379'\n", 2,
+        qr/has no IP address/ ],
+    [ 'redis: path',    "[kv.redis_compat]\nsocket = '/" . 'x' x 107 . "'\n", 2,
+        qr/at most 107 bytes/ ],
+    [ 'redis: no password', "[kv.redis_compat]\npassword = ''\n", 2,
+        qr/is empty/ ],
+    [ 'redis: two lines', "[kv.redis_compat]\npassword = \"a\\nb\"\n", 2,
+        qr/line's end/ ],
     [ 'policy',         "[kv]\neviction_policy = 'lfu'\n", 2,
         qr/none of noeviction, allkeys-lru/ ],
 );
@@ -193,6 +209,49 @@ EOF2
             . "listen = ':$port'\nfallback = '/front end.php'\n");
     like $conf, $says->{everywhere}, "$server: listen everywhere";
     like $conf, $says->{other}, "$server: another fallback";
+}
+
+# --- Redis's protocol
+
+{
+    my $base = "[server]\ndocument_root = 'public'\n"
+        . "listen = '127.0.0.1:$port'\n";
+    my $redis = free_port();
+    my $conf = config_of('apache', $base);
+    unlike $conf, qr/EphpmResp/, 'Redis\'s protocol: not unless it is asked for';
+    $conf = config_of('apache', "$base\[kv.redis_compat]\nlisten = '[::1]:1'\n");
+    unlike $conf, qr/EphpmResp/, '... and enabled';
+    $conf = config_of('apache', "$base\[kv.redis_compat]\nenabled = true\n"
+        . "listen = 'localhost:$redis'\n");
+    like $conf, qr/^EphpmResp "127\.0\.0\.1:$redis" store=default$/m, 'an address';
+    unlike $conf, qr/EphpmResp "unix/, '... alone';
+    $conf = config_of('apache', "$base\[kv.redis_compat]\nenabled = true\n"
+        . "socket = 'a \"socket\"'\n");
+    like $conf, qr/^EphpmResp "unix:\Q$tmp\E\/a \\"socket\\"" store=default$/m,
+        'a socket beside the file';
+    unlike $conf, qr/EphpmResp "127/, '... alone';
+    $conf = config_of('apache', "$base\[kv.redis_compat]\nenabled = true\n"
+        . "listen = '0.0.0.0:$redis'\nsocket = '/tmp/s'\npassword = 'hu\$h'\n");
+    my @files = $conf =~ /^EphpmResp "\S+" store=default "password-file=(.*)"$/mg;
+    is scalar(@files), 2, 'both, with a password';
+    is $files[0], $files[1], '... in one file';
+    unlike $conf, qr/hu\$h/, '... and nowhere else';
+    ok wait_until(60, sub { !-e $files[0] }), '... which goes with the rest';
+
+    spew("$tmp/open.toml", "$base\[kv.redis_compat]\nenabled = true\n"
+        . "listen = '0.0.0.0:$redis'\n");
+    my ($code, $out, $err) = run(@serve, '--config', "$tmp/open.toml");
+    is $code, 78, 'open to other machines without a password: exit code';
+    like $err, qr/^ephpm: \Q$tmp\E\/open\.toml: .*listens on 0\.0\.0\.0.*has no password/,
+        '... message';
+    is $out, '', '... httpd was not started';
+
+    my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
+    spew("$tmp/taken.toml", "$base\[kv.redis_compat]\nenabled = true\n"
+        . "listen = '127.0.0.1:" . $taken->sockport . "'\n");
+    ($code, $out, $err) = run(@serve, '--config', "$tmp/taken.toml");
+    is $code, 69, 'its address in use: exit code';
+    like $err, qr/\[kv\.redis_compat\] listen: .*already in use/, '... message';
 }
 
 # --- values that try to be directives
