@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,9 @@
 #define TICK_MS 1000
 /* A pause in accepting while there are no descriptors. */
 #define NO_FILES_MS 100
+/* In a server that is leaving. */
+#define DRAIN_TICK_MS 100
+#define DRAIN_IDLE_MS 1000
 
 /* What an event's pointer points to begins with one of these. */
 typedef enum kind { KIND_WAKE, KIND_LISTENER, KIND_CLIENT } kind_t;
@@ -47,6 +51,8 @@ typedef struct client {
     struct client *after;
 } client_t;
 
+enum { TOLD_NOTHING, TOLD_TO_DRAIN, TOLD_TO_STOP };
+
 struct resp_server {
     kind_t wake_kind;
     int wake;                  /* eventfd */
@@ -55,7 +61,8 @@ struct resp_server {
     unsigned clients;
     int64_t idle_ms;           /* 0: never */
     int64_t now_ms;
-    bool stopped;
+    atomic_int told;           /* TOLD_... */
+    int64_t leaves_ms;         /* 0: not yet leaving */
     bool paused;               /* no descriptors: not accepting */
     listener_t *listeners;
     client_t *first;           /* idle for longest */
@@ -101,53 +108,35 @@ static bool is_left_over(const struct sockaddr_un *name)
     return left;
 }
 
-static int listen_unix(const char *address, const char *path, mode_t mode,
-                       char *error, size_t error_bytes)
+static void say_error(char *error, size_t error_bytes, const char *address)
 {
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    mode_t mask;
-    int fd;
-    int bound;
+    int number = errno;
 
-    if (*path == '\0' || strlen(path) >= sizeof(name.sun_path)) {
-        say(error, error_bytes, address,
-            "the path of a socket has 1 to 107 bytes");
-        return -1;
+    if (number == EADDRINUSE) {
+        snprintf(error, error_bytes, "%s: %s: somebody else listens there%s",
+                 address, strerror(number),
+                 strncmp(address, "unix:", 5) == 0
+                     ? ", or the file is no socket" : "");
+    } else {
+        say(error, error_bytes, address, strerror(number));
     }
-    strcpy(name.sun_path, path);
-    if (is_left_over(&name)) {
-        unlink(path);
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        say(error, error_bytes, address, strerror(errno));
-        return -1;
-    }
-    /* Never open to more than it shall be, not for an instant. */
-    mask = umask(0777 & ~mode);
-    bound = bind(fd, (const struct sockaddr *)&name, sizeof(name));
-    umask(mask);
-    if (bound != 0 || chmod(path, mode) != 0 || listen(fd, 511) != 0) {
-        say(error, error_bytes, address, strerror(errno));
-        close(fd);
-        return -1;
-    }
-    return fd;
 }
 
-static bool is_loopback(const struct sockaddr *name)
+/* Where to listen. */
+typedef union place {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+} place_t;
+
+static bool is_loopback(const place_t *place)
 {
-    if (name->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)name;
-
-        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    if (place->any.sa_family == AF_INET) {
+        return ntohl(place->in.sin_addr.s_addr) >> 24 == 127;
     }
-    if (name->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const void *)name;
-
-        return IN6_IS_ADDR_LOOPBACK(&in->sin6_addr);
-    }
-    return false;
+    return place->any.sa_family == AF_UNIX
+        || IN6_IS_ADDR_LOOPBACK(&place->in6.sin6_addr);
 }
 
 /* "HOST:PORT" into its parts; false: it is none. */
@@ -157,7 +146,9 @@ static bool split_address(const char *address, char *host, size_t host_bytes,
     const char *colon = strrchr(address, ':');
     size_t length;
 
-    if (colon == NULL || colon == address || colon[1] == '\0') {
+    if (colon == NULL || colon == address || colon[1] == '\0'
+        || strspn(colon + 1, "0123456789") != strlen(colon + 1)
+        || strtoul(colon + 1, NULL, 10) > 65535) {
         return false;
     }
     length = (size_t)(colon - address);
@@ -177,8 +168,9 @@ static bool split_address(const char *address, char *host, size_t host_bytes,
     return true;
 }
 
-static int listen_tcp(const char *address, bool has_password, char *error,
-                      size_t error_bytes)
+/* @return the length of the place's name, or 0: why is in `error` */
+static socklen_t parse(const char *address, bool has_password, place_t *place,
+                       char *error, size_t error_bytes)
 {
     struct addrinfo hints = {
         .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
@@ -186,46 +178,113 @@ static int listen_tcp(const char *address, bool has_password, char *error,
     };
     struct addrinfo *found = NULL;
     const char *port;
+    socklen_t length;
     char host[64];
-    int yes = 1;
-    int fd;
 
+    memset(place, 0, sizeof(*place));
+    if (strncmp(address, "unix:", 5) == 0) {
+        const char *path = address + 5;
+
+        if (*path == '\0' || strlen(path) >= sizeof(place->un.sun_path)) {
+            say(error, error_bytes, address,
+                "the path of a socket has 1 to 107 bytes");
+            return 0;
+        }
+        place->un.sun_family = AF_UNIX;
+        strcpy(place->un.sun_path, path);
+        return sizeof(place->un);
+    }
     if (!split_address(address, host, sizeof(host), &port)
         || getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
                        port, &hints, &found) != 0) {
         say(error, error_bytes, address, "is no address: give one as "
             "127.0.0.1:6380, [::1]:6380 or unix:/path");
-        return -1;
+        return 0;
     }
-    if (!has_password && !is_loopback(found->ai_addr)) {
-        freeaddrinfo(found);
+    length = found->ai_addrlen;
+    memcpy(place, found->ai_addr, length);
+    freeaddrinfo(found);
+    if (!has_password && !is_loopback(place)) {
         say(error, error_bytes, address, "can be reached from other machines "
             "and has no password: set one, or listen on 127.0.0.1");
-        return -1;
+        return 0;
     }
-    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                0);
-    if (fd < 0
-        || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0
-        || bind(fd, found->ai_addr, found->ai_addrlen) != 0
-        || listen(fd, 511) != 0) {
-        say(error, error_bytes, address, strerror(errno));
-        if (fd >= 0) {
-            close(fd);
-        }
-        fd = -1;
+    return length;
+}
+
+bool resp_address_check(const char *address, bool has_password,
+                        char *canonical, char *error, size_t error_bytes)
+{
+    place_t place;
+    socklen_t length = parse(address, has_password, &place, error,
+                             error_bytes);
+    char host[64], port[8];
+
+    if (length == 0) {
+        return false;
     }
-    freeaddrinfo(found);
-    return fd;
+    if (place.any.sa_family == AF_UNIX) {
+        snprintf(canonical, RESP_ADDRESS_BYTES, "unix:%s",
+                 place.un.sun_path);
+        return true;
+    }
+    if (getnameinfo(&place.any, length, host, sizeof(host), port,
+                    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0
+        || strcmp(port, "0") == 0) {
+        say(error, error_bytes, address, "has no port from 1 to 65535");
+        return false;
+    }
+    snprintf(canonical, RESP_ADDRESS_BYTES,
+             place.any.sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+             port);
+    return true;
+}
+
+/* The umask gives a socket file its mode, so that it is never open to more
+ * than it shall be, and the name is not gone through again. */
+static bool bind_place(int fd, const place_t *place, socklen_t length,
+                       mode_t mode)
+{
+    mode_t mask;
+    int yes = 1;
+    int bound;
+
+    if (place->any.sa_family != AF_UNIX) {
+        return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes))
+                   == 0
+            && bind(fd, &place->any, length) == 0;
+    }
+    if (is_left_over(&place->un)) {
+        unlink(place->un.sun_path);
+    }
+    mask = umask(0777 & ~mode);
+    bound = bind(fd, &place->any, length);
+    umask(mask);
+    return bound == 0;
 }
 
 int resp_listen(const char *address, mode_t mode, bool has_password,
                 char *error, size_t error_bytes)
 {
-    if (strncmp(address, "unix:", 5) == 0) {
-        return listen_unix(address, address + 5, mode, error, error_bytes);
+    place_t place;
+    socklen_t length = parse(address, has_password, &place, error,
+                             error_bytes);
+    int fd;
+
+    if (length == 0) {
+        return -1;
     }
-    return listen_tcp(address, has_password, error, error_bytes);
+    fd = socket(place.any.sa_family,
+                SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || !bind_place(fd, &place, length, mode)
+        || listen(fd, 511) != 0) {
+        say_error(error, error_bytes, address);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
 }
 
 /* ------------------------------------------------------------------ */
@@ -430,6 +489,10 @@ static void accept_clients(resp_server_t *server, const listener_t *listener)
                    || errno == ENOMEM) {
             listen_to(server, false);
             return;
+        } else if (errno == EINVAL) {
+            /* Somebody has shut it down. */
+            epoll_ctl(server->epoll, EPOLL_CTL_DEL, listener->fd, NULL);
+            return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         }
@@ -442,6 +505,51 @@ static void close_idle(resp_server_t *server)
            && server->now_ms - server->first->active_ms >= server->idle_ms) {
         close_client(server, server->first);
     }
+}
+
+/* ------------------------------------------------------------------ */
+/* The end                                                             */
+
+static void drop_listeners(resp_server_t *server)
+{
+    while (server->listeners != NULL) {
+        listener_t *next = server->listeners->next;
+
+        /* Where others have the socket too, closing alone would not do. */
+        epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->listeners->fd, NULL);
+        close(server->listeners->fd);
+        free(server->listeners);
+        server->listeners = next;
+    }
+}
+
+/* From the one that is idle for longest. */
+static void close_finished(resp_server_t *server)
+{
+    client_t *client = server->first;
+
+    while (client != NULL
+           && server->now_ms - client->active_ms >= DRAIN_IDLE_MS) {
+        client_t *next = client->after;
+        const char *bytes;
+
+        if (resp_conn_output(client->conn, &bytes) == 0) {
+            close_client(server, client);
+        }
+        client = next;
+    }
+}
+
+/* @return false: everybody has left */
+static bool drain(resp_server_t *server)
+{
+    if (server->leaves_ms == 0) {
+        drop_listeners(server);
+        server->paused = false;
+        server->leaves_ms = server->now_ms + RESP_DRAIN_SECONDS * 1000;
+    }
+    close_finished(server);
+    return server->first != NULL && server->now_ms < server->leaves_ms;
 }
 
 /* ------------------------------------------------------------------ */
@@ -483,13 +591,7 @@ void resp_server_destroy(resp_server_t *server)
         close_client(server, server->first);
     }
     bury(server);
-    while (server->listeners != NULL) {
-        listener_t *next = server->listeners->next;
-
-        close(server->listeners->fd);
-        free(server->listeners);
-        server->listeners = next;
-    }
+    drop_listeners(server);
     if (server->epoll >= 0) {
         close(server->epoll);
     }
@@ -521,13 +623,22 @@ bool resp_server_add(resp_server_t *server, int fd, resp_service_t *service)
     return true;
 }
 
+/* What was said is in `told`. */
+static void hear(const resp_server_t *server)
+{
+    uint64_t count;
+    ssize_t ignored = read(server->wake, &count, sizeof(count));
+
+    (void)ignored;
+}
+
 static void handle(resp_server_t *server, const struct epoll_event *event)
 {
     client_t *client = event->data.ptr;
 
     switch (*(const kind_t *)event->data.ptr) {
     case KIND_WAKE:
-        server->stopped = true;
+        hear(server);
         break;
     case KIND_LISTENER:
         accept_clients(server, event->data.ptr);
@@ -542,10 +653,21 @@ static void handle(resp_server_t *server, const struct epoll_event *event)
 
 bool resp_server_run(resp_server_t *server)
 {
-    while (!server->stopped) {
+    int told;
+
+    while ((told = atomic_load(&server->told)) != TOLD_TO_STOP) {
         struct epoll_event events[EVENTS];
-        int count = epoll_wait(server->epoll, events, EVENTS,
-                               server->paused ? NO_FILES_MS : TICK_MS);
+        int count;
+
+        if (told == TOLD_TO_DRAIN) {
+            server->now_ms = clock_ms();
+            if (!drain(server)) {
+                break;
+            }
+        }
+        count = epoll_wait(server->epoll, events, EVENTS,
+                           told == TOLD_TO_DRAIN ? DRAIN_TICK_MS
+                           : server->paused ? NO_FILES_MS : TICK_MS);
 
         if (count < 0 && errno != EINTR) {
             return false;
@@ -563,12 +685,30 @@ bool resp_server_run(resp_server_t *server)
     return true;
 }
 
-void resp_server_stop(resp_server_t *server)
+static void wake_up(resp_server_t *server)
 {
     uint64_t one = 1;
-    int error = errno;
     ssize_t ignored = write(server->wake, &one, sizeof(one));
 
     (void)ignored;
+}
+
+void resp_server_stop(resp_server_t *server)
+{
+    int error = errno;
+
+    atomic_store(&server->told, TOLD_TO_STOP);
+    wake_up(server);
+    errno = error;
+}
+
+void resp_server_drain(resp_server_t *server)
+{
+    int nothing = TOLD_NOTHING;
+    int error = errno;
+
+    /* An order to stop stays one. */
+    atomic_compare_exchange_strong(&server->told, &nothing, TOLD_TO_DRAIN);
+    wake_up(server);
     errno = error;
 }

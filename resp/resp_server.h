@@ -29,6 +29,19 @@ typedef struct resp_server_settings {
     unsigned idle_seconds;     /* 0: never closed for being idle */
 } resp_server_settings_t;
 
+#define RESP_ADDRESS_BYTES 128
+
+/**
+ * Look at an address without opening anything.
+ *
+ * @param canonical  receives it in the one form that equal addresses have;
+ *                   its size is RESP_ADDRESS_BYTES
+ * @param error      receives one sentence
+ * @return false: resp_listen() would refuse it, or it leaves the port open
+ */
+bool resp_address_check(const char *address, bool has_password,
+                        char *canonical, char *error, size_t error_bytes);
+
 /**
  * Open a listening socket, non-blocking and closed by exec.
  *
@@ -54,10 +67,20 @@ void resp_server_destroy(resp_server_t *server);
 bool resp_server_add(resp_server_t *server, int listener,
                      resp_service_t *service);
 
-/** Serve until resp_server_stop(). @return false: epoll failed (errno). */
+/** Serve until resp_server_stop(), or until resp_server_drain() has come to
+ * its end. @return false: epoll failed (errno). */
 bool resp_server_run(resp_server_t *server);
 
 /** End resp_server_run().  May be called by a signal handler. */
 void resp_server_stop(resp_server_t *server);
+
+/**
+ * Leave in good order: close the listeners, which others may have too, and
+ * let the clients finish.  One that has its answers and is silent for a
+ * second is closed, and after RESP_DRAIN_SECONDS every one is; then
+ * resp_server_run() returns.  May be called by a signal handler.
+ */
+void resp_server_drain(resp_server_t *server);
+#define RESP_DRAIN_SECONDS 30
 
 #endif

@@ -4,8 +4,8 @@
  *
  * ADDRESS as resp_listen() takes it; an OPTION is "password=TEXT",
  * "clients=N", "idle=SECONDS", or one of a store's.  Writes "ready" when it
- * serves, and ends at SIGTERM with a line of statistics, status 0 if the
- * store is whole.
+ * serves, and ends at SIGTERM, or once it has drained at SIGQUIT, with a line
+ * of statistics, status 0 if the store is whole.
  */
 
 #include "resp_server.h"
@@ -23,6 +23,12 @@ static void stop(int number)
 {
     (void)number;
     resp_server_stop(server);
+}
+
+static void drain(int number)
+{
+    (void)number;
+    resp_server_drain(server);
 }
 
 static int fail(const char *what)
@@ -81,6 +87,7 @@ int main(int argc, char **argv)
         return fail("no memory");
     }
     signal(SIGTERM, stop);
+    signal(SIGQUIT, drain);
     puts("ready");
     fflush(stdout);
     if (!resp_server_run(server)) {

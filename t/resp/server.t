@@ -110,6 +110,33 @@ is $code, 0, 'it ends when it is told to, and the store is whole'
 like $said, qr/auth_failures=1000/, '... and has counted';
 ok !kill(0, $server->{pid}), '... and is gone';
 
+# It leaves in good order.
+{
+    my $old = serve('8M');
+    my ($idle, $busy) = map { connect_to($old) } 1, 2;
+    request($_, 'PING') for $idle, $busy;
+    kill 'QUIT', $old->{pid};
+    my $pings = 0;
+    my $closed;
+    ok wait_until(sub {
+        $pings += request($busy, 'PING')->[0] eq '+';
+        $closed ||= IO::Select->new($idle)->can_read(0)
+            && !sysread $idle, my $rest, 100;
+        return $closed;
+    }), 'who is idle is closed when it drains';
+    $pings = 0;
+    $pings += request($busy, 'PING')->[0] eq '+' for 1 .. 100;
+    is $pings, 100, '... who is not is served';
+    ok !IO::Socket::UNIX->new(Peer => $old->{socket}), '... nobody is admitted';
+    ok wait_until(sub {
+        open my $in, '<', "/proc/$old->{pid}/stat" or return 0;
+        return scalar(<$in>) =~ /^\d+ \(.*\) Z/;
+    }), '... and it ends by itself';
+    my ($code, $said) = Resp::end($old);
+    is $code, 0, '... well' or diag $said;
+    is scalar(sysread $busy, my $rest, 100), 0, '... with its last client';
+}
+
 # A socket file that was left is replaced, one in use is not.
 {
     my $first = serve('8M');
