@@ -492,8 +492,19 @@ ngx_http_ephpm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_core_loc_conf_t  *clcf;
 
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && conf->enable == NGX_CONF_UNSET) {
+        conf->enable = prev->enable;
+    }
+
     if (conf->enable == 1) {
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        /* a request that limit_except lets through is the script's, too */
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_http_ephpm_handler;
+        }
 
         /* a body that goes to a file goes there in pieces of this size */
 

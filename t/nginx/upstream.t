@@ -34,6 +34,15 @@ location /basic/ {
     auth_basic_user_file users;
     location ~ \.php$ { ephpm on; }
 }
+location /excepted/ {
+    location ~ \.php$ {
+        ephpm on;
+        limit_except POST { allow 127.0.0.1; deny all; }
+    }
+}
+location /refused/ {
+    location ~ \.php$ { ephpm on; limit_except GET { deny all; } }
+}
 location /denied/ { deny all; location ~ \.php$ { ephpm on; } }
 location /rate/ {
     limit_req zone=rate;
@@ -74,7 +83,7 @@ $server->page('front.php', '<?php echo "front ", $_SERVER["REQUEST_METHOD"], '
     . '" ", $_SERVER["REQUEST_URI"], " ", json_encode($_GET), '
     . 'strlen((string) file_get_contents("php://input"));');
 $server->page("$_/hello.php", '<?php echo "Hello, world!";')
-    for qw(try auth basic denied rate added sub nested mirrored);
+    for qw(try auth basic denied excepted refused rate added sub nested mirrored);
 $server->page('try/file.txt', 'file');
 $server->page('try/folder/index.html', 'index');
 $server->page('small/post.php', '<?php echo strlen($_POST["a"] ?? "");');
@@ -127,6 +136,13 @@ is get('/basic/hello.php')->{status}, 401, 'auth_basic: no';
 is get('/basic/hello.php', headers => [ Authorization => 'Basic '
     . encode_base64('suite:word', '') ])->{body}, 'Hello, world!', '... yes';
 is get('/denied/hello.php')->{status}, 403, 'deny';
+is get('/excepted/hello.php')->{body}, 'Hello, world!',
+    'limit_except: what it lets through runs, and no source is shown';
+is get('/excepted/hello.php', body => 'x')->{body}, 'Hello, world!',
+    '... as does what it excepts';
+is get('/refused/hello.php', body => 'x')->{status}, 403,
+    '... what it refuses does not';
+is get('/refused/hello.php')->{body}, 'Hello, world!', '... and the rest does';
 
 # --- how much
 
