@@ -322,9 +322,21 @@ ngx_http_ephpm_send_header(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
 
     ctx->head.sent = 1;
 
-    if (how == NGX_HTTP_LAST && (r == r->main || r->subrequest_in_memory)
-        && r->headers_out.content_length_n == -1
-        && r->method != NGX_HTTP_HEAD && !ctx->spooling)
+    if (r->headers_out.status == NGX_HTTP_NO_CONTENT
+        || r->headers_out.status == NGX_HTTP_NOT_MODIFIED)
+    {
+        /*
+         * These have no body, and a client takes what comes after their head
+         * for the next response.  nginx does not send one, nor a length that
+         * is none, unless it is given a status line.
+         */
+
+        ngx_str_null(&r->headers_out.status_line);
+
+    } else if (how == NGX_HTTP_LAST
+               && (r == r->main || r->subrequest_in_memory)
+               && r->headers_out.content_length_n == -1
+               && r->method != NGX_HTTP_HEAD && !ctx->spooling)
     {
         /* all of it is there */
 

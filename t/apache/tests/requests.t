@@ -2,6 +2,7 @@
 
 use strict;
 use warnings;
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 use EphpmTest;
 
@@ -46,6 +47,29 @@ is php('echo ephpm_kv_get("requests:head");')->{body}, 'ran',
 for my $code (201, 204, 301, 304, 400, 401, 403, 404, 410, 418, 500, 503) {
     $r = php("http_response_code($code);");
     is $r->{status}, $code, "status $code";
+}
+# Without a body, whatever the script writes: on a connection that is kept a
+# client takes what comes next for the next response.
+for my $code (204, 304) {
+    for my $case ([ 'and says no more', '' ], [ 'and a body', 'echo "body";' ],
+        [ 'a body, and flushes', 'echo "body"; flush(); usleep(50000); '
+            . 'echo str_repeat("more", 50000);' ],
+        [ 'and a length', 'header("Content-Length: 1000");' ],
+        [ 'a reason', "header('HTTP/1.1 $code Own words');" ])
+    {
+        my ($what, $code_of_it) = @$case;
+        my $socket = connect_to();
+        for my $next ("http_response_code($code); $code_of_it", 'echo "next";') {
+            send_request($socket, path => '/eval.php', keep => 1,
+                headers => [ 'X-Code' => encode_base64($next, '') ]);
+        }
+        $r = read_response($socket) // { status => 0 };
+        is $r->{status}, $code, "$code $what";
+        is header($r, 'Content-Length'), undef,
+            '... has no length of its own' unless $what =~ /length/;
+        $r = read_response($socket) // { status => 0, body => '' };
+        is "$r->{status} $r->{body}", '200 next', '... the next is the next';
+    }
 }
 my $none = $apache ? 500 : 502;
 for my $code (-5, 12, 150, 1000) {
