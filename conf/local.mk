@@ -4,6 +4,7 @@ confsampledir = $(docdir)/httpd
 dist_confsample_DATA = \
 	conf/httpd/ephpm.conf \
 	conf/httpd/front-controller.conf \
+	conf/httpd/resp.conf \
 	conf/httpd/runners.conf \
 	conf/httpd/status.conf \
 	conf/httpd/vhosts.conf

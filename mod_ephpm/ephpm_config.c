@@ -407,6 +407,7 @@ void ephpm_settings_reset(apr_pool_t *pconf)
     ephpm_settings.ini_path = NULL;
     ephpm_settings.stores = apr_array_make(pconf, 2, sizeof(ephpm_store_t));
     ephpm_settings.ini = apr_array_make(pconf, 8, sizeof(ephpm_ini_t));
+    ephpm_settings.resp = ephpm_resp_lines(pconf);
     ephpm_settings.runners = (ephpm_runner_settings_t){
         .processes = cores > 2 && cores < (long)EPHPM_RUNNERS_MAX / 2
             ? 2 * (unsigned)cores : 4,
@@ -458,6 +459,8 @@ bool ephpm_settings_check(server_rec *server)
 const command_rec ephpm_directives[] = {
     AP_INIT_TAKE_ARGV("EphpmStore", ephpm_store_directive, NULL, RSRC_CONF,
         "a store: its name, its size, and options as eviction=allkeys-lru"),
+    AP_INIT_TAKE_ARGV("EphpmResp", ephpm_resp_directive, NULL, RSRC_CONF,
+        "an address for Redis's protocol, and options as store=default"),
     AP_INIT_TAKE1("EphpmKv", ephpm_kv, NULL, RSRC_CONF,
         "the name of this host's store, or Off"),
     AP_INIT_FLAG("EphpmUserIni", user_ini, NULL, ACCESS_CONF | RSRC_CONF,

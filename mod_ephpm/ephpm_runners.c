@@ -25,15 +25,12 @@
 #include <ap_mpm.h>
 #include <apr_thread_proc.h>
 #include <mpm_common.h>
-#include <scoreboard.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -212,74 +209,6 @@ static void log_outside(int priority, const char *message)
     ephpm_php_log(NULL, priority, message);
 }
 
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    for (int number = 1; number < NSIG; number++) {
-        signal(number, SIG_DFL);
-    }
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* The socket of syslog() or of the journal: libraries know it by its number,
- * and would write to whatever has the number next. */
-static bool is_log_socket(int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    int type = 0;
-    socklen_t type_length = sizeof(type);
-
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) == 0
-           && type == SOCK_DGRAM
-           && getsockname(fd, (struct sockaddr *)&address, &length) == 0
-           && address.ss_family == AF_UNIX;
-}
-
-/* Listeners, pipes to httpd's children and loggers, log files: none of it is
- * a script's.  The main error log is standard error. */
-static void close_descriptors(void)
-{
-    int last = (int)sysconf(_SC_OPEN_MAX);
-    DIR *folder = opendir("/proc/self/fd");
-    const struct dirent *entry;
-    int highest = 2;
-
-    if (folder == NULL) {
-        highest = last < 65536 ? last : 65536;
-    } else {
-        while ((entry = readdir(folder)) != NULL) {
-            int fd = atoi(entry->d_name);
-
-            highest = fd > highest ? fd : highest;
-        }
-        closedir(folder);
-    }
-    for (int fd = 3; fd <= highest; fd++) {
-        if (!is_log_socket(fd)) {
-            close(fd);
-        }
-    }
-}
-
-/* httpd's parent, which is root, believes what is in the scoreboard; where
- * this is a later cycle its memory has come along. */
-static void unmap_scoreboard(void)
-{
-    const apr_uintptr_t page = (apr_uintptr_t)sysconf(_SC_PAGESIZE);
-    apr_uintptr_t begin, end;
-
-    if (!ap_exists_scoreboard_image()) {
-        return;
-    }
-    begin = (apr_uintptr_t)ap_get_scoreboard_global();
-    end = begin + (apr_uintptr_t)ap_calc_scoreboard_size();
-    begin -= begin % page;
-    munmap((void *)begin, end - begin);
-}
-
 static void check_temp_path(server_rec *server)
 {
     if (access(pool.temp_path, W_OK | X_OK) != 0) {
@@ -293,15 +222,8 @@ static void check_temp_path(server_rec *server)
 static _Noreturn void be_spawner(apr_pool_t *pconf, server_rec *server,
                                  unsigned pause_s)
 {
-    apr_pool_t *own;
-
-    reset_signals();
-    /* What the terminal says to httpd (Ctrl-C, a new size) is httpd's. */
-    setsid();
-    close_descriptors();
-    unmap_scoreboard();
-    apr_pool_create(&own, pconf);
-    if (ap_run_drop_privileges(own, server) != OK) {
+    ephpm_resp_forget();
+    if (!ephpm_process_leave(pconf, server, NULL, 0)) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server,
             "PHP is not started: the privileges of root cannot be dropped");
         _exit(77);

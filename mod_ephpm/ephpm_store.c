@@ -157,9 +157,12 @@ static const char *options_text(apr_pool_t *pool, const kv_config_t *config)
         config->wait_limit_ms, config->segment_bytes, config->shards);
 }
 
+/* The helpers of EphpmResp, of which some may be leaving.  Always, for a store
+ * with another number of places starts cold. */
+#define HELPERS 16u
+
 /* Each child is attached, each runner too, and those of the generation before
- * with them.  In steps, for a store with another number of places starts
- * cold. */
+ * with them.  In steps, for the same reason. */
 static void allow_children(kv_config_t *config)
 {
     const unsigned step = 512;
@@ -170,6 +173,7 @@ static void allow_children(kv_config_t *config)
         && children > 0) {
         places = 2u * (unsigned)children;
     }
+    places += HELPERS;
     if (ephpm_threaded()) {
         places += 2 * ephpm_settings.runners.processes;
         places = (places + step - 1) / step * step;

@@ -106,7 +106,8 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog,
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server, "%s", why);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    return ephpm_settings_check(server) ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    return ephpm_settings_check(server) && ephpm_resp_check(server)
+        ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* A child runs this too when it exits, for httpd ends the pools of the whole
@@ -167,6 +168,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
     ephpm_main_server = server;
     done = ephpm_stores_open(ptemp, server);
+    if (done == OK) {
+        done = ephpm_resp_open(pconf, server);
+    }
     if (done == OK && ephpm_threaded()) {
         done = ephpm_runners_make(pconf, server);
     } else if (done == OK) {
@@ -179,15 +183,22 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
     return done;
 }
 
-/* The spawner has what is here by now: the version of the whole server, and
- * no start that fails after it. */
+/* Spawner and helper have what is here by now: the version of the whole
+ * server, and no start that fails after it. */
 static int post_config_last(apr_pool_t *pconf, apr_pool_t *plog,
                             apr_pool_t *ptemp, server_rec *server)
 {
+    int done;
+
     (void)plog;
     (void)ptemp;
     (void)server;
-    return ephpm_jobs != NULL ? ephpm_runners_start(pconf) : OK;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    done = ephpm_resp_start(pconf);
+    return done == OK && ephpm_jobs != NULL ? ephpm_runners_start(pconf)
+                                            : done;
 }
 
 /* Told to stop at once, a child ends its pools inside the signal handler,
@@ -225,6 +236,7 @@ static apr_status_t threaded_child_exit(void *unused)
 static void child_init(apr_pool_t *pchild, server_rec *server)
 {
     ephpm_main_server = server;
+    ephpm_resp_forget();
     ephpm_stores_attach(pchild, server);
     if (ephpm_jobs != NULL) {
         ephpm_runners_attach(server);

@@ -7,6 +7,9 @@
  *   ephpm_output.c     what a runner writes, on its way to the client
  *   ephpm_response.c   what both have in common: headers, status, body
  *   ephpm_runners.c    the job table, and the spawner's life in the parent
+ *   ephpm_resp.c       EphpmResp: its lines and listeners
+ *   ephpm_resp_helper.c  the process that serves them
+ *   ephpm_process.c    what that one and the spawner leave of httpd's
  *   ephpm_store.c      stores: creation, keeping them over a restart
  *   ephpm_socache.c    httpd's own caches in a store
  *   ephpm_functions.c  the functions that scripts have under httpd alone
@@ -88,6 +91,7 @@ typedef struct ephpm_settings {
     const char *ini_path;       /* PHPIniDir, or NULL */
     apr_array_header_t *stores; /* ephpm_store_t */
     apr_array_header_t *ini;    /* ephpm_ini_t: every one, for its check */
+    apr_array_header_t *resp;   /* ephpm_resp_line_t (ephpm_resp.h) */
     ephpm_runner_settings_t runners;
 } ephpm_settings_t;
 
@@ -283,6 +287,44 @@ void ephpm_runners_child_stopping(apr_pool_t *pchild, int graceful);
 
 /** What php.ini says of `engine` or `xbithack`; waits for PHP to start. */
 bool ephpm_runners_flag(const char *name);
+
+/* ------------------------------------------------------------------ */
+/* Redis's protocol (ephpm_resp.c, ephpm_resp_helper.c)                */
+
+/** No lines yet. */
+apr_array_header_t *ephpm_resp_lines(apr_pool_t *pconf);
+
+/** EphpmResp. */
+const char *ephpm_resp_directive(cmd_parms *cmd, void *unused, int argc,
+                                 char *const argv[]);
+
+/** Find each line's store: says why not and returns false. */
+bool ephpm_resp_check(server_rec *server);
+
+/**
+ * Open the listeners, or take over those of before, in the parent.
+ * @return OK, or an HTTP error: said why in the log
+ */
+int ephpm_resp_open(apr_pool_t *pconf, server_rec *server);
+
+/** Start the helper, in the parent, when nothing can fail any more. */
+int ephpm_resp_start(apr_pool_t *pconf);
+
+/** In other processes: close the listeners, wipe the passwords. */
+void ephpm_resp_forget(void);
+
+/* ------------------------------------------------------------------ */
+/* Processes of the parent's (ephpm_process.c)                         */
+
+/**
+ * After the fork, in a process that is none of httpd's children: leave
+ * signals, session, descriptors, scoreboard and the privileges of root behind.
+ *
+ * @param kept  descriptors to keep, beside the error log's
+ * @return false: the privileges cannot be dropped
+ */
+bool ephpm_process_leave(apr_pool_t *pconf, server_rec *server,
+                         const int *kept, int count);
 
 /* ------------------------------------------------------------------ */
 /* Requests to runners (ephpm_submit.c)                                */

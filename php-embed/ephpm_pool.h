@@ -110,4 +110,19 @@ bool ephpm_runner_send_pair(ephpm_frame_type_t type, const char *name,
  * its case), as it is by now, or NULL. */
 const char *ephpm_runner_pair(ephpm_item_t kind, const char *name);
 
+/* ------------------------------------------------------------------ */
+/* What a host's other processes may want as well (ephpm_pool_process.c) */
+
+/** No core of ours is anybody else's to read, whatever the server wanted. */
+void ephpm_process_private(void);
+
+/**
+ * Call the process so, for ps and top.
+ *
+ * @param title  its command line, as far as there is room for it without
+ *               touching the environment; NULL: stays
+ * @param name   at most 15 characters
+ */
+void ephpm_process_title(const char *title, const char *name);
+
 #endif

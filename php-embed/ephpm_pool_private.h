@@ -39,18 +39,6 @@ void ephpm_process_deaf(void);
 /** What it hears them with. */
 void ephpm_process_hear_nothing(int number);
 
-/** No core of ours is anybody else's to read, whatever the server wanted. */
-void ephpm_process_private(void);
-
-/**
- * Call the process so, for ps and top.
- *
- * @param title  its command line, as far as there is room for it without
- *               touching the environment; NULL: stays
- * @param name   at most 15 characters
- */
-void ephpm_process_title(const char *title, const char *name);
-
 /** "SIGSEGV", or "signal 35". */
 const char *ephpm_signal_name(int number, char *buffer, size_t room);
 

@@ -1,0 +1,376 @@
+/* ephpm_resp_helper.c - the process that serves EphpmResp's listeners, and its
+ * life in the parent.
+ *
+ * One process for all lines: it waits in epoll, so that a thousand idle
+ * clients cost memory, and none of httpd's children.  It runs no script.  As
+ * with spawners (ephpm_runners.c) the parent knows it by its process id, and
+ * those of earlier cycles from httpd's retained data.
+ *
+ * Signals: SIGTERM ends it; SIGQUIT means that there is a successor: it closes
+ * its listeners and leaves after its clients (resp_server_drain()).  It is
+ * killed when the parent dies, stopped or not: the store bears that, and
+ * nobody finds the address taken.
+ */
+
+#include "ephpm_resp.h"
+
+#include "ephpm_pool.h"
+
+#include <ap_mpm.h>
+#include <apr_thread_proc.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+APLOG_USE_MODULE(ephpm);
+
+#define CLIENTS_MAX 10000u
+/* Descriptors that are no client's. */
+#define OTHER_FILES 64u
+#define IDLE_SECONDS 3600u
+
+/* ------------------------------------------------------------------ */
+/* The helper's own process                                            */
+
+static resp_server_t *volatile loop;
+static volatile sig_atomic_t told;
+
+static void hear(int number)
+{
+    resp_server_t *server = loop;
+
+    if (told != SIGTERM) {
+        told = number;
+    }
+    if (server != NULL && number == SIGTERM) {
+        resp_server_stop(server);
+    } else if (server != NULL) {
+        resp_server_drain(server);
+    }
+}
+
+static void hear_signals(void)
+{
+    static const int ignored[] = { SIGHUP, SIGINT, SIGPIPE, SIGUSR1, SIGUSR2 };
+    struct sigaction action = { .sa_handler = hear };
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGQUIT, &action, NULL);
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+        signal(ignored[i], SIG_IGN);
+    }
+}
+
+/* As many clients as there are descriptors for; root may have more of them. */
+static unsigned clients_max(void)
+{
+    const rlim_t wanted = CLIENTS_MAX + OTHER_FILES;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return 0;
+    }
+    if (files.rlim_cur < wanted) {
+        files.rlim_cur = wanted;
+        if (files.rlim_max < wanted && geteuid() == 0) {
+            files.rlim_max = wanted;
+        } else if (files.rlim_max < wanted) {
+            files.rlim_cur = files.rlim_max;
+        }
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0
+            && getrlimit(RLIMIT_NOFILE, &files) != 0) {
+            return 0;
+        }
+    }
+    return files.rlim_cur >= wanted ? CLIENTS_MAX
+         : files.rlim_cur > 2 * OTHER_FILES
+             ? (unsigned)files.rlim_cur - OTHER_FILES : OTHER_FILES;
+}
+
+static kv_store_t *attach(server_rec *server, int index)
+{
+    ephpm_store_t *store = &APR_ARRAY_IDX(ephpm_settings.stores, index,
+                                          ephpm_store_t);
+    kv_result_t result;
+
+    if (store->handle != NULL) {
+        return store->handle;
+    }
+    result = kv_store_attach(store->memory, store->size_bytes,
+                             &store->handle);
+    if (result != KV_OK) {
+        store->handle = NULL;
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server,
+            "EphpmStore %s cannot be used by the helper of EphpmResp: %s",
+            store->name, kv_result_text(result));
+    }
+    return store->handle;
+}
+
+/* @return false: said why in the log */
+static bool add_line(server_rec *server, resp_server_t *serving,
+                     const ephpm_resp_line_t *line)
+{
+    resp_settings_t settings = {
+        .name = line->store_name,
+        .password = line->password,
+        .password_bytes = line->password_bytes,
+    };
+    kv_store_t *store = attach(server, line->store);
+    resp_service_t *service;
+
+    if (store == NULL) {
+        return false;
+    }
+    service = resp_service_create(store, &settings);
+    if (service == NULL
+        || !resp_server_add(serving, line->listener, service)) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, server,
+                     "%s: EphpmResp %s cannot be served", line->where,
+                     line->address);
+        return false;
+    }
+    return true;
+}
+
+/* Services have copies of their passwords. */
+static void wipe_passwords(void)
+{
+    for (int i = 0; i < ephpm_settings.resp->nelts; i++) {
+        const ephpm_resp_line_t *line = EPHPM_RESP_LINE(i);
+
+        if (line->password != NULL) {
+            explicit_bzero(line->password, line->password_bytes);
+        }
+    }
+}
+
+static int serve(server_rec *server, unsigned most_clients)
+{
+    const resp_server_settings_t settings = {
+        .clients_max = most_clients,
+        .idle_seconds = IDLE_SECONDS,
+    };
+    resp_server_t *serving = resp_server_create(&settings);
+    bool ended_well;
+
+    if (serving == NULL) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, server,
+                     "the helper of EphpmResp cannot be made");
+        return EXIT_FAILURE;
+    }
+    for (int i = 0; i < ephpm_settings.resp->nelts; i++) {
+        if (!add_line(server, serving, EPHPM_RESP_LINE(i))) {
+            return EXIT_FAILURE;
+        }
+    }
+    wipe_passwords();
+    loop = serving;
+    if (told != 0) {
+        hear(told);
+    }
+    ended_well = resp_server_run(serving);
+    if (!ended_well) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, server,
+                     "the helper of EphpmResp cannot wait for its clients");
+    }
+    loop = NULL;
+    resp_server_destroy(serving);
+    ephpm_stores_detach();
+    return ended_well ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static _Noreturn void be_helper(apr_pool_t *pconf, server_rec *server,
+                                pid_t parent, unsigned pause_s)
+{
+    int count = ephpm_settings.resp->nelts;
+    int *listeners = apr_palloc(pconf, (apr_size_t)count * sizeof(int));
+    unsigned most_clients = clients_max();
+
+    for (int i = 0; i < count; i++) {
+        listeners[i] = EPHPM_RESP_LINE(i)->listener;
+    }
+    if (!ephpm_process_leave(pconf, server, listeners, count)) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server,
+            "the helper of EphpmResp is not started: the privileges of root "
+            "cannot be dropped");
+        _exit(EXIT_FAILURE);
+    }
+    hear_signals();
+    ephpm_process_private();
+    ephpm_process_title("httpd: ephpm resp", "ephpm-resp");
+    /* Dropping privileges would have undone it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(EXIT_SUCCESS);
+    }
+    for (unsigned left = pause_s; left > 0 && told == 0; left--) {
+        sleep(1);
+    }
+    /* What httpd and PHP would do at their end is the parent's to do. */
+    _exit(told == 0 ? serve(server, most_clients) : EXIT_SUCCESS);
+}
+
+/* ------------------------------------------------------------------ */
+/* ... and in the parent                                               */
+
+/* Changes with the structures below. */
+#define RETAINED_KEY "mod_ephpm resp helpers 1"
+
+typedef struct kept_helper {
+    struct kept_helper *next;
+    apr_proc_t process;
+    int alive;
+} kept_helper_t;
+
+typedef struct kept {
+    kept_helper_t *first;
+} kept_t;
+
+/* This cycle's. */
+static kept_helper_t *helper;
+static pid_t started_by;
+static apr_time_t started_at;
+static unsigned pause_s;
+static apr_pool_t *helper_pool;
+
+#define PAUSE_MAX_S 32u
+#define AT_ONCE apr_time_from_sec(5)
+
+static int start(void);
+
+static kept_t *retained(void)
+{
+    kept_t *kept = ap_retained_data_get(RETAINED_KEY);
+
+    return kept ? kept : ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
+}
+
+static kept_helper_t *free_place(server_rec *server)
+{
+    kept_t *kept = retained();
+    kept_helper_t *place = kept->first;
+
+    while (place != NULL && place->alive) {
+        place = place->next;
+    }
+    if (place == NULL) {
+        place = apr_pcalloc(server->process->pool, sizeof(*place));
+        place->next = kept->first;
+        kept->first = place;
+    }
+    return place;
+}
+
+/* pconf is cleared: at a restart the next cycle sees to it. */
+static void at_end(const kept_helper_t *place)
+{
+    if (place->alive && getpid() == started_by
+        && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING) {
+        kill(place->process.pid, SIGTERM);
+        /* Somebody may have stopped it. */
+        kill(place->process.pid, SIGCONT);
+    }
+}
+
+static bool is_stopping(void)
+{
+    int state;
+
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+           && state == AP_MPMQ_STOPPING;
+}
+
+/* Of the cycles before, too: so that httpd does not wonder who that was. */
+static void helper_event(int reason, void *data, apr_wait_t status)
+{
+    kept_helper_t *place = data;
+
+    if (reason == APR_OC_REASON_UNREGISTER) {
+        at_end(place);
+        return;
+    }
+    if (reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) {
+        return;
+    }
+    place->alive = 0;
+    apr_proc_other_child_unregister(place);
+    if (place != helper || is_stopping()) {
+        return;
+    }
+    /* One that was killed has done nothing wrong. */
+    if (WIFSIGNALED(status) || apr_time_now() - started_at > AT_ONCE) {
+        pause_s = 0;
+    } else if (pause_s < PAUSE_MAX_S) {
+        pause_s = pause_s ? 2 * pause_s : 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ephpm_main_server,
+        WIFSIGNALED(status)
+            ? "the helper of EphpmResp (pid %d) was ended by signal %d; "
+              "another one starts%s"
+            : "the helper of EphpmResp (pid %d) ended with status %d; "
+              "another one starts%s",
+        (int)place->process.pid,
+        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+        pause_s ? apr_psprintf(helper_pool, " in %u s", pause_s) : "");
+    start();
+}
+
+static int start(void)
+{
+    server_rec *server = ephpm_main_server;
+    apr_status_t status;
+
+    started_by = getpid();
+    helper = free_place(server);
+    status = apr_proc_fork(&helper->process, helper_pool);
+    if (status == APR_INCHILD) {
+        be_helper(helper_pool, server, started_by, pause_s);
+    }
+    if (status != APR_INPARENT) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, status, server,
+                     "the helper of EphpmResp cannot be forked");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    helper->alive = 1;
+    started_at = apr_time_now();
+    apr_proc_other_child_register(&helper->process, helper_event, helper,
+                                  NULL, helper_pool);
+    return OK;
+}
+
+/* Leave after your clients. */
+static void dismiss_old(apr_pool_t *pconf)
+{
+    for (kept_helper_t *old = retained()->first; old != NULL;
+         old = old->next) {
+        if (old->alive && old != helper) {
+            apr_proc_other_child_register(&old->process, helper_event, old,
+                                          NULL, pconf);
+            kill(old->process.pid, SIGQUIT);
+        }
+    }
+}
+
+int ephpm_resp_start(apr_pool_t *pconf)
+{
+    int done = OK;
+
+    helper = NULL;
+    helper_pool = pconf;
+    started_by = getpid();
+    pause_s = 0;
+    if (ephpm_settings.resp->nelts > 0) {
+        done = start();
+    }
+    if (done == OK) {
+        dismiss_old(pconf);
+    }
+    return done;
+}
