@@ -84,6 +84,7 @@ EXTRA_DIST += \
 	t/apache/tests/opcache.t \
 	t/apache/tests/output.t \
 	t/apache/tests/requests.t \
+	t/apache/tests/resp.t \
 	t/apache/tests/scripts.t \
 	t/apache/tests/sessions.t \
 	t/apache/tests/socache.t \
