@@ -63,6 +63,8 @@ ngx_http_ephpm_handler(ngx_http_request_t *r)
     cln->handler = ngx_http_ephpm_cleanup;
     cln->data = ctx;
 
+    ngx_http_ephpm_register(ctx);
+
     /* a context is forgotten at an internal redirect, but this is not */
 
     pcln = ngx_pool_cleanup_add(r->pool, 0);
@@ -74,7 +76,6 @@ ngx_http_ephpm_handler(ngx_http_request_t *r)
     pcln->data = ctx;
 
     ngx_http_set_ctx(r, ctx, ngx_http_ephpm_module);
-    ngx_http_ephpm_register(ctx);
 
     if (!r->request_body_in_file_only) {
         /* a runner opens the file by its name */
@@ -411,10 +412,6 @@ ngx_http_ephpm_end(ngx_http_ephpm_ctx_t *ctx)
     r->read_event_handler = ngx_http_block_reading;
     r->connection->log->action = "sending to client";
 
-    if (r == r->main && !r->preserve_body) {
-        ngx_http_ephpm_drop_body(r);
-    }
-
     rc = ngx_http_ephpm_send(ctx, NGX_HTTP_LAST);
 
     ngx_http_finalize_request(r, rc);
@@ -497,10 +494,6 @@ ngx_http_ephpm_drop_body(ngx_http_request_t *r)
 void
 ngx_http_ephpm_release(ngx_http_ephpm_ctx_t *ctx)
 {
-    if (!ctx->done) {
-        ngx_queue_remove(&ctx->all);
-    }
-
     if (ctx->queued) {
         ngx_queue_remove(&ctx->queue);
         ctx->queued = 0;
@@ -807,6 +800,7 @@ ngx_http_ephpm_cleanup(void *data)
     ngx_http_ephpm_ctx_t  *ctx = data;
 
     ngx_http_ephpm_release(ctx);
+    ngx_queue_remove(&ctx->all);
 }
 
 

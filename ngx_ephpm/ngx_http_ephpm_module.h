@@ -32,8 +32,9 @@
  * N3  Bytes go to the client in the order in which they left the ring: those
  *     in memory were handed over before the first that was spooled, and
  *     memory is used again once the spool has been handed over.
- * N4  Every request is in the worker's third queue (all) until it is released:
- *     a body's file has a name for that long, and whoever leaves removes it.
+ * N4  Every request is in the worker's third queue (all) until it is freed:
+ *     a body's file has a name for that long, for the scripts that what it
+ *     wrote includes may open it too, and whoever leaves removes it.
  * N5  Pointers to a request live in the worker's memory alone.
  */
 
@@ -318,7 +319,7 @@ void ngx_http_ephpm_claim(ngx_http_ephpm_ctx_t *ctx);
 void ngx_http_ephpm_look(ngx_http_ephpm_ctx_t *ctx);
 /** Read what there is, send what can be sent. */
 void ngx_http_ephpm_process(ngx_http_ephpm_ctx_t *ctx);
-/** The file with the body, if there is one, is not needed any more. */
+/** The worker leaves: remove the file with the body, if there is one. */
 void ngx_http_ephpm_drop_body(ngx_http_request_t *r);
 /** Let go of the job. */
 void ngx_http_ephpm_release(ngx_http_ephpm_ctx_t *ctx);

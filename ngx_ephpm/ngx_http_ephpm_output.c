@@ -16,8 +16,9 @@
  * the runner's next 64 KiB meanwhile.
  *
  * Without buffering nothing is spooled, and the runner waits for the client.
- * A subrequest whose turn has not come is spooled at once: it would hold its
- * runner for as long as those before it need theirs.
+ * A request whose turn has not come, whether it is a subrequest or waits for
+ * one of its own, is spooled at once: it would hold its runner for as long as
+ * those before it need theirs.
  */
 
 
@@ -549,11 +550,15 @@ ngx_http_ephpm_may_spool(ngx_http_ephpm_ctx_t *ctx)
         return 0;
     }
 
+    if (c->data != r) {
+        return 1;
+    }
+
     if (ctx->unbuffered) {
         return 0;
     }
 
-    if (c->data != r || ctx->waited) {
+    if (ctx->waited) {
         return 1;
     }
 

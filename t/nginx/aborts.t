@@ -138,5 +138,18 @@ is get('/ran.php', body => 'x' x 200_000)->{body}, 200_000,
 is get('/bodiless.php', body => 'x' x 2000)->{body} =~ /^00/, 1,
     'ephpm_pass_request_body off';
 
+# The script has ended, its response is still on its way: the body's file goes
+# with whichever ends, the request or the server.
+$server->page('long.php', '<?php echo strlen(file_get_contents("php://input")), '
+    . 'str_repeat("x", 8 << 20);');
+my @reading = map {
+    my $slow = send_request(connect_to(), path => '/long.php',
+        body => 'x' x 200_000);
+    IO::Select->new($slow)->can_read(60);
+    $slow } 1, 2;
+ok wait_until(sub { ($server->status->{runners}{busy} // 1) == 0 }),
+    'two slow readers, whose scripts have ended';
+is get('/ran.php', body => 'x' x 200_000)->{body}, 200_000, '... and a third';
+
 $server->ends_well;
 done_testing;

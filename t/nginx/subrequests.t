@@ -38,6 +38,12 @@ my %pages = (
     'fatal.shtml' => 'x<!--#include virtual="/fatal.php" -->y',
     'method.shtml' => '<!--#include virtual="/method.php" -->',
     'ssi.php'   => '<?php echo "a <!--#include virtual=\"/hello.php\" --> b";',
+    'body.php'  => '<?php echo "a <!--#include virtual=\"/method.php\" --> ", '
+        . 'strlen(file_get_contents("php://input"));',
+    'direct/two.php' => '<?php echo "<!--#include virtual=\"/hello.php\" -->"; '
+        . 'flush(); touch("%DIR%/scratch/$_GET[n]"); '
+        . 'while (count(glob("%DIR%/scratch/*")) < 2) { usleep(5000); } '
+        . 'for ($i = 0; $i < 400; ++$i) { echo str_repeat($_GET["n"], 1000); }',
     'many.shtml' => join('', map {
         "<!--#include virtual=\"/large.php?c=$_\" -->" } 'a' .. 'h'),
     'flush.shtml' => join('', map {
@@ -51,7 +57,7 @@ my %pages = (
         . '<!--#include virtual="/none.php" stub="sorry" -->',
 );
 $pages{"$_/large.php"} = $pages{'large.php'} for qw(direct little);
-$server->page($_, $pages{$_}) for keys %pages;
+$server->page($_, $pages{$_} =~ s/%DIR%/$server->{dir}/gr) for keys %pages;
 ok $server->start, 'two runners' or diag $server->said;
 
 is get('/one.shtml')->{body}, '<hello>', 'a page includes a script';
@@ -63,6 +69,10 @@ like get('/fatal.shtml')->{body}, qr/^x.*y$/s,
     '... one that fails takes nothing with it';
 is get('/stub.shtml')->{body}, 'sorry', '... or a stub where there is none';
 is get('/ssi.php')->{body}, 'a hello b', 'a script whose output includes another';
+for my $bytes (0, 100, 200_000) {
+    is get('/body.php', body => 'x' x $bytes)->{body}, "a GET$bytes $bytes",
+        "... which has the body of $bytes bytes, too";
+}
 is get('/added/page.php')->{body}, 'page hello', 'add_after_body';
 
 my $large = join '', map { $_ x (1 << 20) } 'a' .. 'h';
@@ -75,6 +85,9 @@ is get('/flush.shtml')->{body} eq join('', map { $_ x 51200 } 'a' .. 'd'), 1,
     'scripts that flush';
 is get('/direct.shtml')->{body} eq 'x' x (1 << 20) . 'y' x (1 << 20), 1,
     'ephpm_buffering off in a subrequest: it is kept all the same';
+is join(' ', together(2, sub {
+    get("/direct/two.php?n=$_[0]")->{body} eq 'hello' . $_[0] x 400_000;
+})), '1 1', '... and in two pages that hold both runners while they wait';
 my $little = get('/little.shtml');
 is $little->{body} =~ tr/xy//cdr =~ /^x*y*\z/, 1,
     'no room on disk: the page ends all the same, in order';
