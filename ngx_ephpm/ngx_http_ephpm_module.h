@@ -111,6 +111,7 @@ typedef struct {
     ngx_array_t                *list;           /* ngx_http_ephpm_param_t */
     ngx_uint_t                  builtin;        /* those replaced, as bits */
     ngx_http_ephpm_param_t     *script;         /* SCRIPT_FILENAME, or NULL */
+    ngx_http_ephpm_param_t     *root;           /* DOCUMENT_ROOT, or NULL */
     ngx_uint_t                  headers;        /* how many are HTTP_... */
 } ngx_http_ephpm_params_t;
 

@@ -121,8 +121,15 @@ ngx_http_ephpm_merge_params(ngx_conf_t *cf, ngx_http_ephpm_loc_conf_t *prev,
         if (i == NGX_HTTP_EPHPM_SCRIPT_FILENAME) {
             /* the file that is run is what it will be */
             conf->params.script = &param[n];
+            continue;
+        }
 
-        } else if (i < NGX_HTTP_EPHPM_BUILTINS && !param[n].if_not_empty) {
+        if (i == NGX_HTTP_EPHPM_DOCUMENT_ROOT) {
+            /* it is also where .user.ini files begin */
+            conf->params.root = &param[n];
+        }
+
+        if (i < NGX_HTTP_EPHPM_BUILTINS && !param[n].if_not_empty) {
             conf->params.builtin |= (ngx_uint_t) 1 << i;
         }
     }

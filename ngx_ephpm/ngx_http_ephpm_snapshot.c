@@ -333,6 +333,45 @@ ngx_http_ephpm_put_texts(ngx_http_ephpm_snapshot_t *s,
 }
 
 
+/* what the script has as DOCUMENT_ROOT, and its .user.ini files begin in */
+
+static ngx_int_t
+ngx_http_ephpm_root(ngx_http_request_t *r, ngx_http_ephpm_ctx_t *ctx)
+{
+    ngx_http_ephpm_param_t      *param;
+    ngx_http_variable_value_t   *vv;
+    ngx_http_ephpm_loc_conf_t   *elcf;
+    ngx_http_ephpm_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_ephpm_module);
+    elcf = ngx_http_get_module_loc_conf(r, ngx_http_ephpm_module);
+
+    param = elcf->params.root;
+
+    if (param) {
+
+        if (ngx_http_complex_value(r, &param->value, &ctx->root) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ctx->root.len || !param->if_not_empty) {
+            return NGX_OK;
+        }
+    }
+
+    vv = ngx_http_get_flushed_variable(r, mcf->index_document_root);
+
+    if (vv == NULL || vv->not_found) {
+        return NGX_ERROR;
+    }
+
+    ctx->root.data = vv->data;
+    ctx->root.len = vv->len;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_ephpm_submit(ngx_http_ephpm_ctx_t *ctx)
 {
@@ -342,7 +381,6 @@ ngx_http_ephpm_submit(ngx_http_ephpm_ctx_t *ctx)
     ngx_int_t                    rc;
     ngx_http_request_t          *r;
     ngx_http_ephpm_snapshot_t    s;
-    ngx_http_variable_value_t   *vv;
     ngx_http_ephpm_loc_conf_t   *elcf;
     ngx_http_ephpm_main_conf_t  *mcf;
 
@@ -351,14 +389,9 @@ ngx_http_ephpm_submit(ngx_http_ephpm_ctx_t *ctx)
     mcf = ngx_http_get_module_main_conf(r, ngx_http_ephpm_module);
     elcf = ngx_http_get_module_loc_conf(r, ngx_http_ephpm_module);
 
-    vv = ngx_http_get_flushed_variable(r, mcf->index_document_root);
-
-    if (vv == NULL || vv->not_found) {
+    if (ngx_http_ephpm_root(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ctx->root.data = vv->data;
-    ctx->root.len = vv->len;
 
     s.r = r;
     s.writer = &ctx->writer;

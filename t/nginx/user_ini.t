@@ -22,6 +22,14 @@ location /outside/ {
         ephpm_param DOCUMENT_ROOT %DIR%/htdocs;
     }
 }
+location /released/ {
+    root %DIR%/current;
+    location ~ \.php$ {
+        ephpm on;
+        ephpm_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
+        ephpm_param DOCUMENT_ROOT $realpath_root;
+    }
+}
 END
     servers => <<'END',
 server {
@@ -99,6 +107,15 @@ like get('/a/page.php', body => 'x=' . 'y' x 2000, headers =>
     qr/1K$/, 'a form over its post_max_size';
 like $server->since(0, qr/exceeds the limit of 1024 bytes/),
     qr/exceeds the limit of 1024 bytes/, '... is refused as it says';
+
+isnt page('/outside')->{html}, 'above-the-root',
+    "ephpm_param DOCUMENT_ROOT: not nginx's root, but this";
+mkdir "$server->{dir}/$_" for qw(release release/released);
+symlink 'release', "$server->{dir}/current" or die "symlink: $!";
+spew("$server->{dir}/release/.user.ini", "highlight.comment = released\n");
+spew("$server->{dir}/release/released/page.php", $show);
+is page('/released')->{comment}, 'released',
+    '... as releases have it that a symbolic link names';
 
 # --- sections
 
