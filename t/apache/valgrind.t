@@ -7,5 +7,5 @@ use warnings;
 
 my $top = $ENV{EPHPM_SRCDIR} // '.';
 exec "$top/t/apache/run", '--valgrind', $ENV{EPHPM_BUILDDIR} // '.',
-    qw(handlers ini subrequests);
+    qw(handlers ini requests scripts subrequests);
 die "$top/t/apache/run: $!\n";
