@@ -14,7 +14,8 @@ my $top;
 BEGIN { $top = $ENV{EPHPM_SRCDIR} // "$FindBin::Bin/../.." }
 
 use lib "$top/t/soak";
-use Soak qw(ask page_is_right file_is_right filler unfair not_httpds creeps);
+use Soak qw(ask page_is_right file_is_right filler unfair amid_none not_httpds
+    creeps);
 
 # --- a server: /WORD is what it does
 
@@ -167,10 +168,13 @@ for my $kind (grep { $_ ne 'stale' } @Soak::KINDS) {
         "what httpd never does: $kind";
 }
 ok !unfair(@$_), "fair: $_->[0] and $_->[1]"
-    for [ 0, 0 ], [ 0, 50 ], [ 13, 0 ], [ 23, 4 ], [ 50, 50 ], [ 140, 84 ],
-    [ 1000, 1000 ];
+    for [ 0, 0 ], [ 0, 50 ], [ 32, 0 ], [ 53, 3 ], [ 60, 29 ], [ 137, 20 ],
+    [ 1000, 500 ];
 ok unfair(@$_), "unfair: $_->[0] and $_->[1]"
-    for [ 14, 0 ], [ 24, 4 ], [ 142, 84 ], [ 1500, 1000 ];
+    for [ 33, 0 ], [ 54, 3 ], [ 138, 20 ], [ 1500, 300 ];
+is_deeply [ amid_none([ [ a => 1, 2 ], [ b => 1, 4 ], [ c => 4.5, 4.6 ],
+    [ d => 3, 9 ], [ e => 5.5, 6 ] ], [ [ 3, 5 ], [ 7, 8 ] ]) ], [qw(a e)],
+    'connections in whose life was no restart';
 
 ok !creeps(@$_), "does not creep: @$_"
     for [ (5) x 9 ], [ 1 .. 5, (6) x 6 ], [ 1 .. 5, (6) x 3, (99) x 4 ],
