@@ -31,6 +31,7 @@ NGINX_TESTS = \
 	t/nginx/variables.t
 dist_check_SCRIPTS += $(NGINX_TESTS) t/nginx/checked
 EXTRA_DIST += \
+	t/nginx/deepbind.c \
 	t/nginx/lib/LoadClient.pm \
 	t/nginx/lib/NginxTest.pm \
 	t/nginx/valgrind.supp

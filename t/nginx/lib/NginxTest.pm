@@ -162,14 +162,22 @@ sub preamble {
     return "load_module modules/ngx_http_ephpm_module.so;\n" . user_line()
         . "pid nginx.pid;\nerror_log logs/error.log "
         . ($self->{level} // 'info') . ";\nworker_processes $self->{workers};\n"
-        . "events { worker_connections 512; }\n" . under_valgrind()
+        . "events { worker_connections 512; }\n" . watched_settings()
         . ($self->{main} // '');
 }
 
-# valgrind sees PHP's memory, and names, only so.
-sub under_valgrind {
-    return $ENV{EPHPM_NGINX_WRAPPER}
-        ? "env USE_ZEND_ALLOC=0;\nenv ZEND_DONT_UNLOAD_MODULES=1;\n" : '';
+# Is its memory being watched, by t/nginx/checked?
+sub watched { return defined $ENV{EPHPM_NGINX_WRAPPER} }
+
+# valgrind sees PHP's memory, and names, only so; what an error that ends a
+# request leaves behind is freed at the request's end.  A binary upgrade's new
+# master is to be watched too.
+sub watched_settings {
+    return '' unless watched();
+    return join '', map { "env $_;\n" } qw(USE_ZEND_ALLOC=0
+        USE_TRACKED_ALLOC=1 ZEND_DONT_UNLOAD_MODULES=1),
+        grep { index($ENV{EPHPM_NGINX_WRAPPER}, "$_=") >= 0 }
+        qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS);
 }
 
 # Where nginx keeps its files: nothing outside of the folder.
@@ -337,6 +345,31 @@ sub ends_well {
 # ------------------------------------------------------------------
 # Processes
 
+# What a process calls itself.  valgrind gives a program another stack, at whose
+# end its command line is, and the name alone is the kernel's.
+my %stack;
+
+sub title {
+    my ($folder) = @_;
+    my $title = slurp("$folder/cmdline") =~ s/\0+/ /gr;
+    return $title unless watched() && $title =~ /memcheck/;
+    return "$1 $2" if slurp("$folder/comm") =~ /^(ephpm)-(\w+)$/;
+    open my $memory, '<:raw', "$folder/mem" or return $title;
+    my @maps = $stack{$folder} // slurp("$folder/maps")
+        =~ /^([0-9a-f]+-[0-9a-f]+) rw-p 0+ 00:00 0 *$/mg;
+    for my $map (@maps) {
+        no warnings 'portable';
+        my ($begin, $end) = map { hex } split /-/, $map;
+        $begin = $end - 65536 if $begin < $end - 65536;
+        sysseek $memory, $begin, 0 or next;
+        sysread $memory, my $text, $end - $begin or next;
+        $text =~ /(nginx: (?:master|worker|cache) [\w ]+)/ or next;
+        $stack{$folder} = $map;
+        return $1;
+    }
+    return $title;
+}
+
 # { pid, ppid, title, kind } of each: master, worker, manager, spawner, runner.
 sub processes {
     my ($self) = @_;
@@ -347,7 +380,7 @@ sub processes {
         next if $state eq 'Z' || $pid == $$;
         $self->{group} && $group == $self->{group}
             || index(slurp("$folder/maps"), $self->{module}) >= 0 or next;
-        my $title = slurp("$folder/cmdline") =~ s/\0+/ /gr;
+        my $title = title($folder);
         my $kind = $title =~ /ephpm runner/ ? 'runner'
             : $title =~ /ephpm spawner/ ? 'spawner'
             : $title =~ /cache manager/ ? 'manager'
