@@ -70,7 +70,10 @@ sub answer {
 }
 
 # load(port => , path => TEXT or CODE(number), connections => 1,
-#      requests => how many in all, until => CODE that tells when to stop)
+#      requests => how many in all, until => CODE that tells when to stop,
+#      head => further lines of the request's head,
+#      request => CODE(number): all of a request, in the place of path and head,
+#      each => CODE(answer): takes the answers, which are not kept then)
 #
 # -> { answers => [ { status, body, head, seconds, number } ],
 #      broken => [ what happened to a request ], stale => how many,
@@ -91,6 +94,16 @@ sub load {
             || $o{until} && $o{until}->();
         return $asked++;
     };
+    # What cannot be written any more will be read.
+    my $send = sub {
+        my ($client) = @_;
+        local $SIG{PIPE} = 'IGNORE';
+        my $wrote = syswrite $client->{socket}, $client->{out};
+        if (defined $wrote) { substr $client->{out}, 0, $wrote, '' }
+        elsif (!$!{EAGAIN} && !$!{EINTR}) { $client->{out} = '' }
+        $poll->mask($client->{socket} =>
+            $client->{out} eq '' ? POLLIN : POLLIN | POLLOUT);
+    };
     my $ask;
     my $open = sub {
         my ($number) = @_;
@@ -109,11 +122,10 @@ sub load {
         my ($client, $number) = @_;
         my $head = $o{head} // '';
         @$client{qw(number since text)} = ($number, time, '');
-        my $request = 'GET ' . $path->($number)
+        $client->{out} = $o{request} ? $o{request}->($number)
+            : 'GET ' . $path->($number)
             . " HTTP/1.1\r\nHost: localhost\r\n$head\r\n";
-        local $SIG{PIPE} = 'IGNORE';
-        syswrite $client->{socket}, $request;    # its fate is read
-        $poll->mask($client->{socket} => POLLIN);
+        $send->($client);
     };
     my $drop = sub {
         my ($client) = @_;
@@ -138,6 +150,7 @@ sub load {
         }
         for my $client (values %clients) {
             $poll->events($client->{socket}) or next;
+            $send->($client) if $client->{out} ne '';
             my $got = sysread $client->{socket}, $client->{text}, 1 << 16,
                 length $client->{text};
             next if !defined $got && ($!{EAGAIN} || $!{EINTR});
@@ -158,7 +171,8 @@ sub load {
             my $answer = answer(\$client->{text}) or next;
             $answer->{number} = $client->{number};
             $answer->{seconds} = time - $client->{since};
-            push @{ $result{answers} }, $answer;
+            if ($o{each}) { $o{each}->($answer) }
+            else { push @{ $result{answers} }, $answer }
             $client->{answers}++;
             my $number = $answer->{closes} || $answer->{status} == 0 ? undef
                 : $next->();
