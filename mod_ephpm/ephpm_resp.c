@@ -234,7 +234,9 @@ bool ephpm_resp_check(server_rec *server)
 typedef struct kept_listener {
     struct kept_listener *next;
     char address[RESP_ADDRESS_BYTES];
-    int fd;                     /* -1: this place is free */
+    int fd;                     /* -1: it is lost, or this place is free */
+    int lost;                   /* it was open, and something else has its
+                                 * file's place */
     int wanted;                 /* by the configuration of this pass */
     dev_t device;               /* of a socket file */
     ino_t inode;
@@ -283,7 +285,8 @@ static kept_listener_t *find_listener(kept_t *kept, const char *address)
     kept_listener_t *found = kept->first;
 
     while (found != NULL
-           && (found->fd < 0 || strcmp(found->address, address) != 0)) {
+           && ((found->fd < 0 && !found->lost)
+               || strcmp(found->address, address) != 0)) {
         found = found->next;
     }
     return found;
@@ -293,7 +296,7 @@ static kept_listener_t *free_place(kept_t *kept, apr_pool_t *pool)
 {
     kept_listener_t *place = kept->first;
 
-    while (place != NULL && place->fd >= 0) {
+    while (place != NULL && (place->fd >= 0 || place->lost)) {
         place = place->next;
     }
     if (place == NULL) {
@@ -345,36 +348,50 @@ static bool set_access(kept_listener_t *kept, mode_t mode)
     return done;
 }
 
+/* Whoever owns the folder of a socket, maybe a script, can put something else
+ * in its place before a restart; that must not end the server. */
+static int unopened(server_rec *server, const ephpm_resp_line_t *line,
+                    bool was_open, const char *error)
+{
+    ap_log_error(APLOG_MARK, was_open ? APLOG_ERR : APLOG_EMERG, 0, server,
+                 "%s: EphpmResp %s%s", line->where, error,
+                 was_open ? "; its file was replaced while the server ran, "
+                            "and clients are not served there" : "");
+    return was_open ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
 static int open_line(kept_t *kept, server_rec *server,
                      ephpm_resp_line_t *line)
 {
     kept_listener_t *found = find_listener(kept, line->address);
+    bool was_open = found != NULL;
     char error[512];
 
-    if (found == NULL) {
+    if (found == NULL || found->lost) {
         int fd = resp_listen(line->address, line->mode,
                              line->password != NULL, error, sizeof(error));
 
         if (fd < 0) {
-            ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server,
-                         "%s: EphpmResp %s", line->where, error);
-            return HTTP_INTERNAL_SERVER_ERROR;
+            return unopened(server, line, was_open, error);
         }
-        found = free_place(kept, server->process->pool);
+        if (found == NULL) {
+            found = free_place(kept, server->process->pool);
+        }
         apr_cpystrn(found->address, line->address, sizeof(found->address));
         found->fd = fd;
+        found->lost = 0;
         found->inode = 0;
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, server,
                      "EphpmResp %s is open", line->address);
     }
-    found->wanted = 1;
-    line->listener = found->fd;
     if (file_of(line->address) != NULL && !set_access(found, line->mode)) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, server,
-                     "%s: EphpmResp %s: the file's mode and owner cannot be "
-                     "set", line->where, line->address);
-        return HTTP_INTERNAL_SERVER_ERROR;
+        snprintf(error, sizeof(error), "%s: the file's mode and owner cannot "
+                 "be set: %s", line->address, strerror(errno));
+        close_listener(found);
+        found->lost = was_open;
+        return unopened(server, line, was_open, error);
     }
+    line->listener = found->fd;
     return OK;
 }
 
@@ -407,10 +424,14 @@ static void close_unwanted(kept_t *kept, server_rec *server)
         kept_listener_t *found = find_listener(kept,
                                                EPHPM_RESP_LINE(i)->address);
 
-        /* A socket whose file has gone or been replaced is none. */
-        if (found != NULL
-            && (file_of(found->address) == NULL || file_is_ours(found))) {
-            found->wanted = 1;
+        if (found == NULL) {
+            continue;
+        }
+        found->wanted = 1;
+        if (!found->lost && file_of(found->address) != NULL
+            && !file_is_ours(found)) {
+            close_listener(found);
+            found->lost = 1;
         }
     }
     for (kept_listener_t *each = kept->first; each != NULL;
@@ -420,6 +441,7 @@ static void close_unwanted(kept_t *kept, server_rec *server)
                          "EphpmResp %s is closed", each->address);
             close_listener(each);
         }
+        each->lost = each->lost && each->wanted;
     }
 }
 

@@ -36,7 +36,8 @@ typedef struct ephpm_resp_line {
     mode_t mode;                /* of a socket file */
     char *password;             /* NULL: none */
     apr_size_t password_bytes;
-    int listener;               /* since post_config */
+    int listener;               /* since post_config; -1: its socket's file
+                                 * was replaced while the server ran */
 } ephpm_resp_line_t;
 
 #define EPHPM_RESP_LINE(i)                                                  \

@@ -122,9 +122,13 @@ static bool add_line(server_rec *server, resp_server_t *serving,
         .password = line->password,
         .password_bytes = line->password_bytes,
     };
-    kv_store_t *store = attach(server, line->store);
     resp_service_t *service;
+    kv_store_t *store;
 
+    if (line->listener < 0) {
+        return true;
+    }
+    store = attach(server, line->store);
     if (store == NULL) {
         return false;
     }

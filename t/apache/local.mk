@@ -2,7 +2,8 @@
 # the suite under valgrind.
 
 dist_check_SCRIPTS += t/apache/suite.t t/apache/suite-event.t \
-	t/apache/suite-worker.t t/apache-root/root.t t/apache/memcheck.t \
+	t/apache/suite-worker.t t/apache-root/resp.t t/apache-root/root.t \
+	t/apache/memcheck.t \
 	t/apache/valgrind.t
 EXTRA_DIST += \
 	t/apache/conf/httpd.conf.in \
@@ -98,5 +99,6 @@ EXTRA_DIST += \
 	t/apache/valgrind.supp
 if HAVE_APACHE
 TESTS += t/apache/suite.t t/apache/suite-event.t t/apache/suite-worker.t \
-	t/apache-root/root.t t/apache/memcheck.t t/apache/valgrind.t
+	t/apache-root/resp.t t/apache-root/root.t t/apache/memcheck.t \
+	t/apache/valgrind.t
 endif

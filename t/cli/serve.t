@@ -8,6 +8,7 @@ use FindBin;
 use lib $FindBin::Bin;
 use Cli qw(ephpm run spew slurp scratch free_port start stop get wait_until);
 use File::Copy qw(copy);
+use IO::Socket::UNIX;
 use Socket qw(AF_UNIX PF_UNSPEC SOCK_STREAM);
 use Test::More;
 
@@ -35,6 +36,9 @@ EOF2
 
 spew("$tmp/public/other.php", '<?php echo "other ", $_SERVER["PATH_INFO"];');
 mkdir "$tmp/public/bare";
+
+# Those that speak Redis's protocol.
+my %speaks_redis = (apache => 1);
 
 # The servers, the modules that they need and what they log once they serve.
 my %module = (
@@ -180,6 +184,41 @@ for my $server (sort keys %module) {
                 or diag $log;
             ok stop($child, 'TERM'), "$who: it ends";
         }
+    }
+
+    if ($speaks_redis{$server}) {
+        my $who = "$server, Redis's protocol";
+        my ($port, $redis) = (free_port(), free_port());
+        spew("$tmp/redis.toml", slurp("$tmp/ephpm.toml")
+            . "[kv.redis_compat]\nenabled = true\nsocket = 'run/kv.sock'\n"
+            . "listen = '127.0.0.1:$redis'\npassword = 'sesame'\n");
+        my $child = start("$tmp/log", $port, ephpm(), 'serve', '--server',
+            $server, '--config', "$tmp/redis.toml", '--listen',
+            "127.0.0.1:$port");
+        ok $child, "$who: it starts" or diag slurp("$tmp/log");
+        get($port, '/') if $child;
+        for my $to ("127.0.0.1:$redis", "$tmp/run/kv.sock") {
+            my $socket = $to =~ m{^/} ? IO::Socket::UNIX->new(Peer => $to)
+                : IO::Socket::INET->new($to);
+            ok $socket, "$who: $to is open" or next;
+            print {$socket} "GET visits\r\nAUTH sesame\r\nGET visits\r\nQUIT\r\n";
+            $socket->flush;
+            is join('', <$socket>), "-NOAUTH Authentication required.\r\n"
+                . "+OK\r\n\$1\r\n1\r\n+OK\r\n",
+                "$who: ... and has the scripts' store, for who knows the password";
+        }
+        if ($child) {
+            my ($file) = glob "$tmp/run/ephpm-*/redis-password";
+            is sprintf('%o', (stat $file)[2] & 07777), '600',
+                "$who: the password's file is its owner's alone";
+            my @shown = map { slurp($_) } glob("/proc/[0-9]*/cmdline"),
+                glob("$tmp/run/ephpm-*/*.conf");
+            is scalar(grep { /sesame/ } @shown), 0,
+                "$who: command lines and configuration have it not";
+            ok stop($child, 'TERM'), "$who: it ends";
+        }
+        is join(' ', run_directories()), '', "$who: nothing is left";
+        ok !-e "$tmp/run/kv.sock", "$who: nor the socket";
     }
 
     {

@@ -25,6 +25,7 @@ use warnings;
 our %left_out = (
     as_mod_php => 'it holds us against mod_php, and valgrind with it',
     config     => 'its servers end before they have begun',
+    resp       => 'it kills servers and helpers, whose findings go with them',
     opcache    => 'valgrind would have to follow machine code that the JIT '
         . 'writes',
 );

@@ -246,7 +246,7 @@ sub inode_of {
     return (split ' ', $line // '')[ $table eq 'tcp' ? 9 : 6 ] // 0;
 }
 my @listeners = (inode_of('tcp', sprintf('0100007F:%04X 00000000:0000 0A', $port)),
-    map { inode_of('unix', qr{\Q$sockets\E/$_$}) } qw(a b));
+    map { inode_of('unix', qr{ 00010000 .*\Q$sockets\E/$_$}) } qw(a b));
 is scalar(grep { $_ } @listeners), 3, 'three listeners';
 my %at_parent = map { $_ => 1 } sockets_of($server->{pid});
 is scalar(grep { $at_parent{$_} } @listeners), 3, '... are the parent\'s';
@@ -319,6 +319,10 @@ ok ended($busy), '... with its clients';
 is +(stat "$sockets/$_")[1], $inode{$_}, "... the socket $_ is the same"
     for qw(a b);
 is ask(client($port), 'GET', 'a'), 'from afar', '... and the store is kept';
+
+unlink "$sockets/a";
+ok $server->graceful, 'a socket\'s file is removed, and a restart';
+is ask(client("$sockets/a"), 'PING'), '+PONG', '... it is there again';
 
 # Other lines.
 my $second = free_port();
