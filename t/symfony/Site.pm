@@ -18,7 +18,7 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
-    serve_demo reload
+    serve_demo serve_suites reload
     free_port request connection exchange together json children
     server_user can_load projects report);
 
@@ -208,10 +208,67 @@ Listen 127.0.0.1:$plain_port
     DocumentRoot "$folder/demo/plain"
 </VirtualHost>
 END
+    my $site = "include $src/conf/nginx/site.conf;";
+    return start_nginx($folder, $port, <<"END");
+server {
+    listen 127.0.0.1:$port;
+    root $folder/demo/public;
+    $site
+}
+server {
+    listen 127.0.0.1:$plain_port;
+    root $folder/demo/plain;
+    $site
+}
+END
+}
+
+# serve_suites(FOLDER, INI, [PORT, NAME, SIZE, EVICTION]...) -> the server's log:
+# FOLDER/docroot on each port, each with a store of its own.
+sub serve_suites {
+    my ($folder, $ini, @sites) = @_;
+    mkdir "$folder/php" or die "$folder/php: $!";
+    spew("$folder/php/php.ini", $ini);
+    my $port = free_port();
+    if ($with_nginx) {
+        start_nginx($folder, $port, join '', <<"END", map { <<"END" } @sites);
+    ephpm_php_ini $folder/php;
+    server {
+        listen 127.0.0.1:$port;
+        return 404;
+    }
+END
+    ephpm_kv_zone zone=$_->[1]:$_->[2] eviction=$_->[3];
+    server {
+        listen 127.0.0.1:$_->[0];
+        root $folder/docroot;
+        ephpm_kv $_->[1];
+        location ~ \.php\$ { ephpm on; }
+    }
+END
+        return "$folder/error-$port.log";
+    }
+    start($folder, $port, join '', <<"END", map { <<"END" } @sites);
+PHPIniDir "$folder/php"
+DocumentRoot "$folder/docroot"
+END
+EphpmStore $_->[1] $_->[2] eviction=$_->[3]
+Listen 127.0.0.1:$_->[0]
+<VirtualHost 127.0.0.1:$_->[0]>
+    DocumentRoot "$folder/docroot"
+    EphpmKv $_->[1]
+</VirtualHost>
+END
+    return "$folder/error-$port.log";
+}
+
+# start_nginx(FOLDER, PORT, CONFIGURATION) -> process id of nginx's master.  The
+# store is that of conf/nginx/ephpm.conf.
+sub start_nginx {
+    my ($folder, $port, $configuration) = @_;
     my $user = server_user();
     my $paths = join '', map { "    ${_}_temp_path tmp/$_;\n" }
         qw(client_body proxy fastcgi uwsgi scgi ephpm);
-    my $site = "include $src/conf/nginx/site.conf;";
     mkdir "$folder/tmp";
     my $conf = spew("$folder/nginx-$port.conf", <<"END");
 load_module $build/ngx_ephpm/objs/ngx_http_ephpm_module.so;
@@ -227,17 +284,7 @@ $paths    types { text/html html; text/css css; image/svg+xml svg; }
     keepalive_timeout 300;
     ephpm_processes 4;
     include $src/conf/nginx/ephpm.conf;
-    server {
-        listen 127.0.0.1:$port;
-        root $folder/demo/public;
-        $site
-    }
-    server {
-        listen 127.0.0.1:$plain_port;
-        root $folder/demo/plain;
-        $site
-    }
-}
+$configuration}
 END
     return launch($folder, $port, "error-$port.log", $nginx, '-p', "$folder/",
         '-c', $conf, '-e', "$folder/error-$port.log");

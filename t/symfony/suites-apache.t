@@ -1,14 +1,15 @@
 #!/usr/bin/perl
 
 # The adapter's tests, with the PSR-6 and PSR-16 suites among them, inside web
-# requests: on the store of httpd with mod_ephpm.
+# requests: on the store of httpd with mod_ephpm, or of nginx with ngx_ephpm
+# (suites-nginx.t).
 
 use strict;
 use warnings;
 use FindBin qw($Bin);
 use lib $Bin;
 use Test::More;
-use Site qw(checkout spew start request free_port projects report can_load
+use Site qw(checkout spew serve_suites request free_port projects report can_load
     slurp together);
 
 if (my $reason = can_load()) {
@@ -17,9 +18,13 @@ if (my $reason = can_load()) {
 
 my @projects = projects();
 my $folder = checkout(@projects);
-mkdir "$folder/$_" or die "$folder/$_: $!" for qw(docroot php);
-spew("$folder/docroot/suite.php", slurp("$ENV{EPHPM_SRCDIR}/t/symfony/suite.php"));
-spew("$folder/php/php.ini", <<'END');
+mkdir "$folder/docroot" or die "$folder/docroot: $!";
+spew("$folder/docroot/$_", slurp("$ENV{EPHPM_SRCDIR}/t/symfony/$_"))
+    for qw(suite.php full.php);
+
+# Each suite empties its store.
+my %ports = map { $_ => free_port() } @projects, 'full';
+my $log = serve_suites($folder, <<'END', [$ports{full}, qw(full 4M noeviction)],
 zend.assertions = 1
 assert.exception = 1
 error_reporting = -1
@@ -29,21 +34,9 @@ log_errors = 1
 memory_limit = 1G
 max_execution_time = 0
 END
-
-# Each empties its store, so each has one of its own.
-my $port = free_port();
-my %ports = map { $_ => free_port() } @projects;
-start($folder, $port, join '', <<"END", map { <<"END" } @projects);
-PHPIniDir "$folder/php"
-DocumentRoot "$folder/docroot"
-END
-EphpmStore $_ 32M
-Listen 127.0.0.1:$ports{$_}
-<VirtualHost 127.0.0.1:$ports{$_}>
-    DocumentRoot "$folder/docroot"
-    EphpmKv $_
-</VirtualHost>
-END
+    map { [$ports{$_}, $_, '32M', 'allkeys-lru'] } @projects);
+my $expected = ($ENV{EPHPM_SITE_SERVER} // '') eq 'nginx' ? 'fpm-fcgi'
+    : 'apache2handler';
 
 my @answers = together(scalar @projects, sub {
     my $project = $projects[ $_[0] ];
@@ -57,14 +50,24 @@ my @answers = together(scalar @projects, sub {
 for my $project (@projects) {
     my ($status, $sapi, $assertions, $code, $xml) = split /\n/, shift @answers, 5;
     is $status, 200, "$project: the request is answered" or diag $xml;
-    is $sapi, 'apache2handler', "$project: by httpd";
+    is $sapi, $expected, "$project: by this server";
     is $assertions, '1', "$project: with assertions";
     is $code, '0', "$project: PHPUnit is content";
     my $psr = report($project, $xml // '');
     cmp_ok $psr, '>=', 316, "$project: both PSR suites ran";
 }
 
-unlike slurp("$folder/error-$port.log"), qr/PHP (?:Fatal|Parse)|exit signal/,
+# A store that is full and evicts nothing.
+for my $project (@projects) {
+    my $answer = request($ports{full}, "/full.php?project=$project");
+    my @said = split /\n/, $answer->{content};
+    is $answer->{status}, 200, "$project: a full store is answered"
+        or diag $answer->{content};
+    is scalar(@said), 16, '... and all is asked' or diag $answer->{content};
+    like $_, qr/: yes\z/, "$project: $_" for @said;
+}
+
+unlike slurp($log), qr/PHP (?:Fatal|Parse)|exit signal|\[(?:alert|emerg)\]/,
     'nothing broke';
 
 done_testing;
