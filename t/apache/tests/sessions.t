@@ -133,9 +133,9 @@ my $holds = 'session_start(); ephpm_kv_set("held", (string) getmypid()); '
     . 'ephpm_kv_wait("hold", ephpm_kv_wait("hold", 0, 0)["version"], 1000); ';
 
 sub hold {
-    my ($then, $of) = @_;
+    my ($then, $of, $before) = @_;
     own('ephpm_kv_set("hold", "1"); ephpm_kv_del("held");');
-    my $socket = begin("$holds $then", $of);
+    my $socket = begin(($before // '') . "$holds $then", $of);
     wait_until(sub { own('echo ephpm_kv_exists("held") ? 1 : 0;')->{body} });
     return $socket;
 }
@@ -183,6 +183,7 @@ is own('session_start(); echo $_SESSION["n"];', as($id))->{body},
 
 # Two of one session, the second while the first has it.
 my $first_one = hold('$_SESSION["first"] = "one"; echo "done";', $id);
+my $token = own("echo ephpm_kv_get('session-lock:$id');")->{body};
 my $second_one = begin('session_start(); $_SESSION["second"] = "two"; '
     . 'echo $_SESSION["first"] ?? "lost";', $id);
 is own('ini_set("ephpm.session_lock_wait", 1); $at = hrtime(true); '
@@ -190,6 +191,8 @@ is own('ini_set("ephpm.session_lock_wait", 1); $at = hrtime(true); '
     as($id))->{body}, "bool(false)\nbool(true)\n", 'a wait has its time-out';
 like $server->logged, qr/session_start\(\): The session is locked by another request, still after 1 s \(INI ephpm\.session_lock_wait\)/,
     '... and the log says so';
+is own("echo ephpm_kv_get('session-lock:$id');")->{body}, $token,
+    '... and the lock is still the first one\'s';
 own('ephpm_kv_del("hold");');
 is read_response($first_one)->{body}, 'done', 'the first request ends';
 is read_response($second_one)->{body}, 'one', '... and the second goes on';
@@ -225,6 +228,26 @@ like own("echo ephpm_kv_ttl('session-lock:$id');")->{body}, qr/^(?:[4-5]\d|60)$/
 own("ephpm_kv_expire('session-lock:$id', 1);");
 is own('session_start(); echo $_SESSION["second"];', as($id))->{body}, 'two',
     '... and the session can be had again';
+$first_one = hold('', $id, 'ini_set("ephpm.session_lock_ttl", 2); ');
+kill 'KILL', own('echo ephpm_kv_get("held");')->{body};
+read_response($first_one);
+is own('session_start(); echo $_SESSION["second"];', as($id))->{body}, 'two',
+    '... by who waits for its expiry, without anybody\'s help';
+
+# One whose lock has run out: it does not free that of who came after it.
+$first_one = hold('', $id, 'ini_set("ephpm.session_lock_ttl", 1); ');
+$second_one = begin('session_start(); ephpm_kv_set("second", "1"); '
+    . 'for ($end = time() + 100; ephpm_kv_exists("second") && time() < $end; ) '
+    . 'usleep(1000); echo $_SESSION["second"];', $id);
+wait_until(sub { own('echo ephpm_kv_exists("second") ? 1 : 0;')->{body} });
+$token = own("echo ephpm_kv_get('session-lock:$id');")->{body};
+own('ephpm_kv_del("hold");');
+read_response($first_one);
+like $token, qr/^[0-9a-f]{32}$/, 'a lock that ran out is another\'s';
+is own("echo ephpm_kv_get('session-lock:$id');")->{body}, $token,
+    '... and is not freed by who had it before';
+own('ephpm_kv_del("second");');
+is read_response($second_one)->{body}, 'two', '... who has nothing changed';
 
 # A holder that takes longer than its lock: the other's write stays.
 $first_one = hold('$_SESSION["first"] = "late";', $id);
