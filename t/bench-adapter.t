@@ -17,10 +17,11 @@ my $tmp   = tempdir(CLEANUP => 1);
 chmod 0755, $tmp;
 local $ENV{TMPDIR} = $tmp;
 
+# The cases with their peers, and the unit.
 my %benchmarks = (
-    nitro => [[qw(nitro-get nitro-set)], ['published'], 'op/s'],
-    symfony => [[qw(callback-hit getitems-20 hit-20 save tag-invalidate)],
-        [qw(apcu redis)], 'us'],
+    nitro => [{ map { $_ => ['published'] } qw(nitro-get nitro-set) }, 'op/s'],
+    symfony => [{ session => ['redis'], map { $_ => [qw(apcu redis)] }
+        qw(callback-hit getitems-20 hit-20 save tag-invalidate) }, 'us'],
 );
 my %missing;
 for my $extension (qw(apcu redis)) {
@@ -41,7 +42,7 @@ sub bench {
 }
 
 for my $name (sort keys %benchmarks) {
-    my ($cases, $peers, $unit) = @{ $benchmarks{$name} };
+    my ($cases, $unit) = @{ $benchmarks{$name} };
     SKIP: {
         skip $missing{$name}, 1 if $missing{$name};
         my ($status, $said) = bench($name, '--quick', '--json', "$tmp/$name.json");
@@ -55,7 +56,8 @@ for my $name (sort keys %benchmarks) {
         my @form = map { join ' ', $_->{case}, $_->{peer}, $_->{unit},
             $_->{ours} > 0 && $_->{peer_value} > 0 && $_->{ratio} > 0 } @$rows;
         is_deeply [sort @form],
-            [sort map { my $case = $_; map { "$case $_ $unit 1" } @$peers } @$cases],
+            [sort map { my $case = $_; map { "$case $_ $unit 1" } @{ $cases->{$case} } }
+                keys %$cases],
             '... and has a row for each case and peer';
     }
     my ($status, $said) = bench($name, '--only', 'none');

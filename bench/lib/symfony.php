@@ -12,9 +12,7 @@ namespace Ephpm\Bench;
 
 require __DIR__ . '/load.php';
 
-const CASES = ['hit-20', 'getitems-20', 'save', 'callback-hit', 'tag-invalidate'];
-
-const PEERS = ['apcu', 'redis'];
+const CASES = ['hit-20', 'getitems-20', 'save', 'callback-hit', 'tag-invalidate', 'session'];
 
 /**
  * @return list<Row>
@@ -24,8 +22,8 @@ function rows(string $json): array
     $rows = [];
     foreach ((array) json_decode($json, true) as $case => $figures) {
         $us = array_map(static fn(array $ns): array => array_map(static fn(int $one): float => $one / 1000, $ns), (array) $figures);
-        foreach (PEERS as $peer) {
-            $rows[] = Row::ofRounds((string) $case, $us['ours'], $peer, $us[$peer], 'us');
+        foreach (array_diff_key($us, ['ours' => []]) as $peer => $peers) {
+            $rows[] = Row::ofRounds((string) $case, $us['ours'], (string) $peer, $peers, 'us');
         }
     }
 

@@ -51,6 +51,25 @@ foreach ($pools as $pool) {
     });
 }
 
+// One session for each handler, of the size of one that has somebody logged in.
+// Its id is given, as by a browser's cookie, and headers are left out: they are
+// no handler's.
+$handlers = ['ours' => ['ephpm', ''], 'redis' => ['redis', 'unix://' . $_GET['redis'] . '?persistent=1']];
+$useHandler = static function (string $name) use ($handlers): void {
+    ini_set('session.save_handler', $handlers[$name][0]);
+    ini_set('session.save_path', $handlers[$name][1]);
+    session_id('0123456789abcdefghijklmnop');
+};
+ini_set('session.use_cookies', '0');
+ini_set('session.cache_limiter', '');
+ini_set('session.gc_probability', '0');
+foreach (array_keys($handlers) as $name) {
+    $useHandler($name);
+    session_start() || throw new LogicException("no session in $name");
+    $_SESSION = ['n' => 0, 'user' => ['id' => 17, 'roles' => ['USER', 'EDITOR']], 'basket' => array_fill(0, 10, $article('basket')['title']), '_csrf' => str_repeat('x', 43)];
+    session_write_close();
+}
+
 // Each case is one entry: what is timed, once what comes before it is done.
 $cases = [
     'hit-20' => static function (string $name) use ($pools, $keys, $missed, $timed): int {
@@ -94,10 +113,24 @@ $cases = [
 
         return $ns;
     },
+    'session' => static function (string $name) use ($useHandler, $timed): int {
+        static $opened = [];
+        $useHandler($name);
+        $ns = $timed(static function (): void {
+            session_start();
+            ++$_SESSION['n'];
+            session_write_close();
+        });
+        $opened[$name] = 1 + ($opened[$name] ?? 0);
+        $opened[$name] === $_SESSION['n'] || throw new LogicException("the session in $name has lost a change");
+
+        return $ns;
+    },
 ];
+$of = ['session' => array_keys($handlers)];
 $figures = [];
 foreach (array_intersect_key($cases, array_flip(explode(',', (string) $_GET['cases']))) as $case => $timing) {
-    $names = array_keys($pools);
+    $names = $of[$case] ?? array_keys($pools);
     // The first ones find nothing in the processor's caches.
     for ($round = -10; $round < (int) $_GET['rounds']; ++$round) {
         shuffle($names);
