@@ -36,6 +36,7 @@ EXTRA_DIST += \
 	php-adapter/tests/FullAdapterTestCase.php \
 	php-adapter/tests/KvOpsTestCase.php \
 	php-adapter/tests/Memory/ComputeTest.php \
+	php-adapter/tests/Memory/DocumentationTest.php \
 	php-adapter/tests/Memory/FullAdapterTest.php \
 	php-adapter/tests/LockStoreTestCase.php \
 	php-adapter/tests/Memory/InMemoryKvOpsTest.php \

@@ -18,8 +18,14 @@ interface NitroCacheInterface
      */
     public function get(string $key): ?string;
 
+    /**
+     * Removes an entry, if it is there.
+     */
     public function remove(string $key): void;
 
+    /**
+     * Removes all entries, of all clients.
+     */
     public function clear(): void;
 
     /**

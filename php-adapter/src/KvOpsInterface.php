@@ -29,6 +29,9 @@ interface KvOpsInterface
      */
     public function del(string $key): int;
 
+    /**
+     * @return bool false: no such key, or it has expired
+     */
     public function exists(string $key): bool;
 
     /**

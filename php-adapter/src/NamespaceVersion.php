@@ -36,6 +36,9 @@ final class NamespaceVersion
 
     private const WAITS_MAX = 4000;
 
+    /**
+     * @param string $key of the number, in the store
+     */
     public function __construct(
         private readonly KvOpsInterface $ops,
         private readonly string $key,

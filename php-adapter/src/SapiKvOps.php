@@ -22,6 +22,9 @@ final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOps
         }
     }
 
+    /**
+     * Whether this PHP has the functions, so that one can be made.
+     */
     public static function isSupported(): bool
     {
         return \function_exists('ephpm_kv_get');
