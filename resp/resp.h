@@ -15,12 +15,16 @@
  *
  *      RESP_READ     wait for input; send what there is
  *      RESP_PAUSED   do not read: the client must take its answers first
+ *      RESP_MORE     do not read; send what there is, let others have their
+ *                    turn, then call resp_conn_sent(conn, 0) or more
  *      RESP_CLOSING  do not read; send what there is, then close
  *      RESP_DROP     close now
  *
  * So a client that sends and never reads holds at most what it was allowed
  * (resp_settings_t), and nothing that a client does blocks: a command runs in
- * the time its store operations take.  An event loop fits, and so does a
+ * the time its store operations take.  How many of them are run in one go is
+ * the service's turn, which is without end unless the server knows RESP_MORE
+ * and says so (resp_service_set_turn).  An event loop fits, and so does a
  * thread for each connection; what may not be is two threads in one service,
  * for it has one thread's handle of the store.
  *
@@ -50,6 +54,7 @@ typedef struct resp_conn resp_conn_t;
 typedef enum resp_state {
     RESP_READ,
     RESP_PAUSED,
+    RESP_MORE,
     RESP_CLOSING,
     RESP_DROP
 } resp_state_t;
@@ -66,6 +71,10 @@ typedef struct resp_settings {
     /* An answer that makes the unsent ones longer than this drops the
      * connection; 0: 64 MiB and the store's largest value. */
     size_t output_max_bytes;
+    /* Where the buffers of all connections hold more than this, one that
+     * grows and has more than its share (this divided by the clients, at
+     * least 256 KiB) is dropped; 0: the store's memory and 128 MiB. */
+    size_t buffers_max_bytes;
 } resp_settings_t;
 
 typedef struct resp_stats {
@@ -75,8 +84,9 @@ typedef struct resp_stats {
     uint64_t errors;            /* of those, answered with an error */
     uint64_t protocol_errors;   /* connections closed for one */
     uint64_t auth_failures;     /* wrong passwords */
-    uint64_t drops;             /* connections that hit output_max_bytes, or
-                                 * for which there was no memory */
+    uint64_t drops;             /* connections that hit output_max_bytes or
+                                 * buffers_max_bytes, or for which there was
+                                 * no memory */
     uint64_t input_bytes;
     uint64_t output_bytes;      /* sent */
 } resp_stats_t;
@@ -94,6 +104,15 @@ resp_service_t *resp_service_create(kv_store_t *store,
 
 /** Free it; every connection has been closed.  NULL is allowed. */
 void resp_service_destroy(resp_service_t *service);
+
+/**
+ * Let one call of feed or sent run commands for about this long; the rest
+ * waits (RESP_MORE).  Without it a client that sends many requests at once
+ * that take long each is served to their end.
+ *
+ * @param turn_ms  milliseconds, as sharp as a scheduler's tick; 0: no end
+ */
+void resp_service_set_turn(resp_service_t *service, unsigned turn_ms);
 
 void resp_service_stats(const resp_service_t *service, resp_stats_t *stats);
 
@@ -121,8 +140,8 @@ resp_state_t resp_conn_feed(resp_conn_t *conn, const void *bytes,
  */
 size_t resp_conn_output(const resp_conn_t *conn, const char **bytes);
 
-/** The first `length` bytes of the output have been sent.  Goes on with what
- * was paused. */
+/** The first `length` bytes of the output have been sent, 0 is allowed.  Goes
+ * on with what was paused or left. */
 resp_state_t resp_conn_sent(resp_conn_t *conn, size_t length);
 
 /** The state, as feed and sent returned it. */

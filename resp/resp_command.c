@@ -323,9 +323,9 @@ static bool class_match(const char *pattern, size_t length, size_t *at,
 }
 
 /* Goes back to the last "*" alone, so its cost is the product of the lengths
- * at most, whatever the pattern. */
+ * at most, whatever the pattern: for the longest ones hours, and so counted. */
 bool resp_glob_match(const char *pattern, size_t pattern_length,
-                     const char *text, size_t length)
+                     const char *text, size_t length, uint64_t *steps)
 {
     size_t at = 0;
     size_t in = 0;
@@ -333,6 +333,9 @@ bool resp_glob_match(const char *pattern, size_t pattern_length,
     size_t star_in = 0;        /* where it was tried to end */
 
     while (in < length || at < pattern_length) {
+        if (*steps == 0 || --*steps == 0) {
+            return false;
+        }
         if (at < pattern_length && pattern[at] == '*') {
             star = ++at;
             star_in = in;
@@ -348,6 +351,11 @@ bool resp_glob_match(const char *pattern, size_t pattern_length,
                 last = at + 1;
                 match = class_match(pattern, pattern_length, &last,
                                     (unsigned char)text[in]);
+                if (last - at >= *steps) {
+                    *steps = 0;
+                    return false;
+                }
+                *steps -= last - at;
             } else {
                 if (pattern[at] == '\\' && pattern_length - at >= 2) {
                     last = at + 1;

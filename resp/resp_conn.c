@@ -40,8 +40,9 @@ bool resp_buffer_reserve(resp_buffer_t *buffer, size_t more)
     if (more > SIZE_MAX / 4 || used > SIZE_MAX / 4) {
         return false;
     }
+    /* Half of it is free then, or what is there is moved at each append. */
     room = 512;
-    while (room < used + more) {
+    while (room < used + more || room / 2 < used) {
         room *= 2;
     }
     bytes = malloc(room);
@@ -148,7 +149,7 @@ static void *reader_nil(const redisReadTask *task)
     return NULL;
 }
 
-static void reader_free(void *object)
+static void reader_forget(void *object)
 {
     (void)object;
 }
@@ -158,8 +159,16 @@ static redisReplyObjectFunctions reader_functions = {
     .createArray = reader_array,
     .createInteger = reader_integer,
     .createNil = reader_nil,
-    .freeObject = reader_free
+    .freeObject = reader_forget
 };
+
+static void reader_free(resp_conn_t *conn)
+{
+    if (conn->reader != NULL) {
+        redisReaderFree(conn->reader);
+        conn->reader = NULL;
+    }
+}
 
 static bool reader_feed(resp_conn_t *conn, const char *bytes, size_t length)
 {
@@ -331,8 +340,7 @@ static size_t take_array(resp_conn_t *conn, const char *bytes, size_t length)
     if (conn->place == PLACE_NEW) {
         /* "*0": no request.  All of it may be in this piece or not. */
         if (conn->request_bytes != taken) {
-            redisReaderFree(conn->reader);
-            conn->reader = NULL;
+            reader_free(conn);
         }
         return taken;
     }
@@ -343,6 +351,11 @@ static size_t take_array(resp_conn_t *conn, const char *bytes, size_t length)
         conn->place = PLACE_NEW;
         if (reader_parse(conn)) {
             resp_command_run(conn);
+        }
+        if (conn->request_bytes > RESP_KEEP_BYTES) {
+            /* It keeps its buffer until the next request, which may be the
+             * last one for an hour. */
+            reader_free(conn);
         }
     }
     return taken;
@@ -382,19 +395,32 @@ static size_t take_inline(resp_conn_t *conn, const char *bytes, size_t length)
     return taken;
 }
 
+/* Milliseconds since boot, as sharp as a scheduler's tick and cheaper than a
+ * command. */
+static int64_t coarse_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static bool is_paused(const resp_conn_t *conn)
 {
     return conn->output.end - conn->output.begin
         > conn->service->output_pause_bytes;
 }
 
-/* Run what can be run.  Returns how much was taken. */
+/* Run what can be run, for a turn.  Returns how much was taken. */
 static size_t take(resp_conn_t *conn, const char *bytes, size_t length)
 {
+    unsigned turn_ms = conn->service->turn_ms;
+    int64_t until_ms = turn_ms != 0 ? coarse_ms() + turn_ms : INT64_MAX;
     size_t at = 0;
 
     while (at < length && !conn->closing && !conn->drop
-           && !is_paused(conn)) {
+           && !is_paused(conn)
+           && (turn_ms == 0 || coarse_ms() < until_ms)) {
         if (conn->place == PLACE_NEW) {
             conn->place = bytes[at] == '*' ? PLACE_ARRAY : PLACE_INLINE;
             conn->line_length = 0;
@@ -420,13 +446,35 @@ resp_state_t resp_conn_state(const resp_conn_t *conn)
     if (conn->closing) {
         return RESP_CLOSING;
     }
-    return is_paused(conn) || conn->rest.end != conn->rest.begin
-        ? RESP_PAUSED : RESP_READ;
+    if (is_paused(conn)) {
+        return RESP_PAUSED;
+    }
+    return conn->rest.end != conn->rest.begin ? RESP_MORE : RESP_READ;
+}
+
+/* Who holds more than its share where all hold more than they may is lost. */
+static void weigh(resp_conn_t *conn)
+{
+    resp_service_t *service = conn->service;
+    size_t held = conn->text.room + conn->rest.room + conn->output.room
+        + conn->scratch_room;
+
+    if (conn->place != PLACE_NEW && conn->place != PLACE_INLINE) {
+        held += conn->request_bytes;
+    }
+    service->held_bytes += held - conn->held_bytes;
+    conn->held_bytes = held;
+    if (service->held_bytes > service->held_max_bytes
+        && held > RESP_SHARE_LEAST_BYTES
+        && held > service->held_max_bytes / service->stats.clients) {
+        conn->drop = true;
+    }
 }
 
 /* A connection that is lost is told of once. */
 static resp_state_t settle(resp_conn_t *conn, bool was_lost)
 {
+    weigh(conn);
     if (conn->drop && !was_lost) {
         conn->service->stats.drops++;
     }
@@ -502,9 +550,8 @@ void resp_conn_close(resp_conn_t *conn)
         return;
     }
     conn->service->stats.clients--;
-    if (conn->reader != NULL) {
-        redisReaderFree(conn->reader);
-    }
+    conn->service->held_bytes -= conn->held_bytes;
+    reader_free(conn);
     free(conn->text.bytes);
     free(conn->rest.bytes);
     free(conn->output.bytes);
@@ -519,6 +566,7 @@ resp_service_t *resp_service_create(kv_store_t *store,
     static const resp_settings_t defaults;
     resp_service_t *service = calloc(1, sizeof(*service));
     size_t value_max = kv_store_value_max(store);
+    kv_stats_t stats;
     bool good;
 
     if (service == NULL) {
@@ -533,6 +581,10 @@ resp_service_t *resp_service_create(kv_store_t *store,
     service->output_max_bytes = settings->output_max_bytes != 0
         ? settings->output_max_bytes : value_max + ((size_t)64 << 20);
     service->request_max_bytes = value_max + RESP_REQUEST_EXTRA_BYTES;
+    kv_store_stats(store, &stats);
+    service->held_max_bytes = settings->buffers_max_bytes != 0
+        ? settings->buffers_max_bytes
+        : stats.limit_bytes + ((size_t)128 << 20);
     service->began_ms = resp_now_ms();
     service->name = strdup(settings->name != NULL ? settings->name : "");
     good = service->name != NULL;
@@ -559,6 +611,11 @@ void resp_service_destroy(resp_service_t *service)
         free(service->password);
         free(service);
     }
+}
+
+void resp_service_set_turn(resp_service_t *service, unsigned turn_ms)
+{
+    service->turn_ms = turn_ms;
 }
 
 void resp_service_stats(const resp_service_t *service, resp_stats_t *stats)

@@ -90,7 +90,7 @@ RESP_HANDLER(flush)
     }
 }
 
-/* As many tries as it takes to move a value that did not change meanwhile. */
+/* Again until a value was moved that did not change meanwhile. */
 RESP_HANDLER(rename)
 {
     kv_store_t *store = conn->service->store;
@@ -98,10 +98,10 @@ RESP_HANDLER(rename)
     const resp_arg_t *to = &args[2];
     bool same = from->length == to->length
         && memcmp(from->bytes, to->bytes, to->length) == 0;
-    kv_result_t result;
+    kv_result_t result = KV_RETRY;
 
     (void)count;
-    do {
+    for (int tries = RESP_TRIES; tries > 0; tries--) {
         int64_t ttl_ms;
         kv_read_t read;
 
@@ -125,7 +125,11 @@ RESP_HANDLER(rename)
                 result = KV_OK;
             }
         }
-    } while (result == KV_DIFFERENT);
+        if (result != KV_DIFFERENT) {
+            break;
+        }
+        result = KV_RETRY;
+    }
     if (result == KV_OK) {
         resp_reply_ok(conn);
     } else if (result == KV_MISSING) {
@@ -179,21 +183,27 @@ static bool want_conditions(resp_conn_t *conn, const resp_arg_t *args,
     return true;
 }
 
+/* The store knows what is left of a deadline by a clock that ticks, not the
+ * time of the day it was set to: the same one comes back this far off. */
+#define TICK_MS 10
+
 /* `left_ms` is -1 without a deadline, which counts as the latest of all. */
 static bool hold(const conditions_t *conditions, int64_t left_ms,
-                 int64_t ttl_ms)
+                 int64_t ttl_ms, bool absolute)
 {
+    int64_t same_ms = absolute ? TICK_MS : 0;
+
     if ((conditions->none && left_ms >= 0)
         || (conditions->some && left_ms < 0)) {
         return false;
     }
     if (conditions->later) {
-        return left_ms >= 0 && ttl_ms > left_ms;
+        return left_ms >= 0 && ttl_ms > left_ms + same_ms;
     }
-    return !conditions->earlier || left_ms < 0 || ttl_ms < left_ms;
+    return !conditions->earlier || left_ms < 0
+        || ttl_ms < left_ms - same_ms;
 }
 
-/* `now_ms` is what the time is counted from: 0 for a time of the day. */
 static void expire(resp_conn_t *conn, const resp_arg_t *args, size_t count,
                    resp_unit_t unit, bool absolute)
 {
@@ -220,7 +230,7 @@ static void expire(resp_conn_t *conn, const resp_arg_t *args, size_t count,
         when = when < INT64_MIN + now_ms ? INT64_MIN : when - now_ms;
     }
     result = kv_deadline_get(store, args[1].bytes, args[1].length, &left_ms);
-    if (result == KV_OK && hold(&conditions, left_ms, when)) {
+    if (result == KV_OK && hold(&conditions, left_ms, when, absolute)) {
         result = when <= 0
             ? kv_key_delete(store, args[1].bytes, args[1].length)
             : kv_deadline_set(store, args[1].bytes, args[1].length, when);
@@ -301,6 +311,11 @@ RESP_HANDLER(pttl)
 #define KEYS_SLOTS 4096u
 #define SCAN_SLOTS_MAX (1u << 20)
 
+/* What matching a pattern may cost: enough for any that people write, and no
+ * more than a multiple of what is read. */
+#define MATCH_STEPS ((uint64_t)1 << 22)
+#define MATCH_STEPS_OF_BYTE 16u
+
 static bool key_room(resp_conn_t *conn, size_t length)
 {
     char *scratch;
@@ -319,13 +334,13 @@ static bool key_room(resp_conn_t *conn, size_t length)
     return true;
 }
 
-/* One step; answers the keys that match `pattern` (NULL: all), and returns
- * how many. */
-static size_t scan_step(resp_conn_t *conn, kv_scan_t *scan,
-                        const resp_arg_t *pattern)
+/* One step; answers the keys that match `pattern` (NULL: all), and adds to
+ * *found how many.  false: `steps` were not enough. */
+static bool scan_step(resp_conn_t *conn, kv_scan_t *scan,
+                      const resp_arg_t *pattern, uint64_t *steps,
+                      size_t *found)
 {
     kv_store_t *store = conn->service->store;
-    size_t found = 0;
     size_t length;
 
     while (!conn->drop && kv_scan_key(store, scan, &length) == KV_OK) {
@@ -333,14 +348,27 @@ static size_t scan_step(resp_conn_t *conn, kv_scan_t *scan,
             || kv_scan_copy(store, scan, conn->scratch) != KV_OK) {
             continue;
         }
+        *steps += MATCH_STEPS_OF_BYTE * length;
         if (pattern == NULL
             || resp_glob_match(pattern->bytes, pattern->length,
-                               conn->scratch, length)) {
+                               conn->scratch, length, steps)) {
             resp_reply_bulk(conn, conn->scratch, length);
-            found++;
+            ++*found;
+        }
+        if (*steps == 0) {
+            return false;
         }
     }
-    return found;
+    return true;
+}
+
+/* Instead of what was answered since `began`. */
+static void refuse_pattern(resp_conn_t *conn, size_t began)
+{
+    if (!conn->drop) {
+        conn->output.end = conn->output.begin + began;
+        resp_reply_error(conn, "ERR the pattern takes too long to match");
+    }
 }
 
 RESP_HANDLER(keys)
@@ -348,6 +376,7 @@ RESP_HANDLER(keys)
     const resp_arg_t *pattern = &args[1];
     size_t prefix = resp_glob_literal(pattern->bytes, pattern->length);
     size_t began = resp_reply_begin(conn);
+    uint64_t steps = MATCH_STEPS;
     uint64_t cursor = 0;
     size_t found = 0;
 
@@ -357,7 +386,10 @@ RESP_HANDLER(keys)
 
         kv_scan_begin(conn->service->store, &scan, cursor, pattern->bytes,
                       prefix, KEYS_SLOTS);
-        found += scan_step(conn, &scan, pattern);
+        if (!scan_step(conn, &scan, pattern, &steps, &found)) {
+            refuse_pattern(conn, began);
+            return;
+        }
         cursor = scan.cursor;
     } while (cursor != 0 && !conn->drop);
     resp_reply_end(conn, began, found);
@@ -421,11 +453,12 @@ static bool want_scan_options(resp_conn_t *conn, const resp_arg_t *args,
 
 RESP_HANDLER(scan)
 {
+    uint64_t steps = MATCH_STEPS;
     scan_options_t options;
     uint64_t cursor;
     kv_scan_t scan;
     size_t began;
-    size_t found;
+    size_t found = 0;
     char digits[24];
     char head[48];
     int length;
@@ -444,7 +477,10 @@ RESP_HANDLER(scan)
                                           options.pattern->length) : 0,
                   options.slots);
     began = resp_reply_begin(conn);
-    found = scan_step(conn, &scan, options.pattern);
+    if (!scan_step(conn, &scan, options.pattern, &steps, &found)) {
+        refuse_pattern(conn, began);
+        return;
+    }
     if (!options.strings && !conn->drop) {
         conn->output.end = conn->output.begin + began;
         found = 0;

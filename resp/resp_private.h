@@ -32,6 +32,13 @@
 /* Buffers that are empty are kept up to this size. */
 #define RESP_KEEP_BYTES ((size_t)32 << 10)
 
+/* Nobody is lost for holding less. */
+#define RESP_SHARE_LEAST_BYTES ((size_t)256 << 10)
+
+/* How often a command that must act on a value as it is just now begins again
+ * before it gives up. */
+#define RESP_TRIES 1000
+
 #define RESP_NAME_MAX_BYTES 64
 
 typedef struct resp_arg {
@@ -47,6 +54,9 @@ struct resp_service {
     size_t output_pause_bytes;
     size_t output_max_bytes;
     size_t request_max_bytes;
+    size_t held_bytes;         /* in all connections' buffers */
+    size_t held_max_bytes;
+    unsigned turn_ms;          /* 0: without end */
     uint64_t next_id;
     int64_t began_ms;
     resp_stats_t stats;
@@ -81,7 +91,7 @@ struct resp_conn {
     size_t data_left;          /* PLACE_DATA */
     size_t request_bytes;      /* of the request, so far */
     resp_buffer_t text;        /* PLACE_INLINE, and its arguments */
-    resp_buffer_t rest;        /* came while paused */
+    resp_buffer_t rest;        /* came while paused, or is left of a turn */
 
     resp_arg_t *args;
     size_t args_room;
@@ -91,6 +101,7 @@ struct resp_conn {
     char *scratch;             /* a value on its way, for one command */
     size_t scratch_bytes;
     size_t scratch_room;
+    size_t held_bytes;         /* as the service knows it */
 
     uint64_t id;
     int64_t began_ms;
@@ -201,9 +212,14 @@ bool resp_parse_integer(const resp_arg_t *arg, int64_t *number);
 bool resp_want_integer(resp_conn_t *conn, const resp_arg_t *arg,
                        int64_t *number);
 
-/** Redis's glob: * ? [a-z] [^a] and \. */
+/**
+ * Redis's glob: * ? [a-z] [^a] and \.
+ *
+ * @param steps  how many characters may be looked at, which are taken from
+ *               it; 0 after a call: there were not enough, and no match
+ */
 bool resp_glob_match(const char *pattern, size_t pattern_length,
-                     const char *text, size_t length);
+                     const char *text, size_t length, uint64_t *steps);
 
 /** The letters at the beginning of a pattern that stand for themselves. */
 size_t resp_glob_literal(const char *pattern, size_t length);

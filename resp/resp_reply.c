@@ -280,6 +280,10 @@ void resp_reply_refusal(resp_conn_t *conn, kv_result_t result)
         resp_reply_error(conn, "BUSY no turn to write in %u ms",
                          (unsigned)config.wait_limit_ms);
         break;
+    case KV_RETRY:
+        resp_reply_error(conn, "BUSY the value changes all the time, or its "
+                               "bytes are damaged");
+        break;
     default:
         resp_reply_error(conn, "ERR %s", kv_result_text(result));
         break;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,8 +21,10 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES ((size_t)64 << 10)
+#define BACKLOG 511
 /* What a client is sent in one turn, and how many are accepted in one. */
 #define TURN_BYTES ((size_t)1 << 20)
+#define TURN_MS 5
 #define TURN_CLIENTS 64
 #define EVENTS 128
 #define TICK_MS 1000
@@ -30,6 +33,8 @@
 /* In a server that is leaving. */
 #define DRAIN_TICK_MS 100
 #define DRAIN_IDLE_MS 1000
+/* Descriptors beside those of clients. */
+#define OTHER_FILES 64u
 
 /* What an event's pointer points to begins with one of these. */
 typedef enum kind { KIND_WAKE, KIND_LISTENER, KIND_CLIENT } kind_t;
@@ -46,9 +51,12 @@ typedef struct client {
     int fd;
     resp_conn_t *conn;
     uint32_t interest;
+    bool over;                 /* it sends no more */
+    bool unfinished;           /* in the server's list of those */
     int64_t active_ms;
     struct client *before;     /* was active earlier */
     struct client *after;
+    struct client *next;       /* unfinished, too */
 } client_t;
 
 enum { TOLD_NOTHING, TOLD_TO_DRAIN, TOLD_TO_STOP };
@@ -67,6 +75,7 @@ struct resp_server {
     listener_t *listeners;
     client_t *first;           /* idle for longest */
     client_t *last;
+    client_t *unfinished;      /* have more to run: RESP_MORE */
     client_t *dead;            /* closed in this round of events */
     char chunk[CHUNK_BYTES];
 };
@@ -277,7 +286,7 @@ int resp_listen(const char *address, mode_t mode, bool has_password,
     fd = socket(place.any.sa_family,
                 SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || !bind_place(fd, &place, length, mode)
-        || listen(fd, 511) != 0) {
+        || listen(fd, BACKLOG) != 0) {
         say_error(error, error_bytes, address);
         if (fd >= 0) {
             close(fd);
@@ -327,10 +336,34 @@ static void touch(resp_server_t *server, client_t *client)
     }
 }
 
+/* It is not of those any more that have more to run. */
+static void finish(resp_server_t *server, client_t *client)
+{
+    if (client->unfinished) {
+        client_t **at = &server->unfinished;
+
+        while (*at != client) {
+            at = &(*at)->next;
+        }
+        *at = client->next;
+        client->unfinished = false;
+    }
+}
+
+static void unfinish(resp_server_t *server, client_t *client)
+{
+    if (!client->unfinished) {
+        client->next = server->unfinished;
+        server->unfinished = client;
+        client->unfinished = true;
+    }
+}
+
 /* Freed after the round: an event for it may be waiting. */
 static void close_client(resp_server_t *server, client_t *client)
 {
     unlink_client(server, client);
+    finish(server, client);
     resp_conn_close(client->conn);
     close(client->fd);
     client->fd = -1;
@@ -388,12 +421,37 @@ static void answer(resp_server_t *server, client_t *client)
         turn += (size_t)sent;
         state = resp_conn_sent(client->conn, (size_t)sent);
         touch(server, client);
+        if (state == RESP_MORE) {
+            break;
+        }
     }
     length = state != RESP_DROP ? resp_conn_output(client->conn, &bytes) : 0;
-    if (state == RESP_DROP || (state == RESP_CLOSING && length == 0)
-        || !want(server, client, (state == RESP_READ ? EPOLLIN : 0)
+    if (state == RESP_DROP
+        || (length == 0 && (state == RESP_CLOSING
+                            || (state == RESP_READ && client->over)))
+        || !want(server, client,
+                 (state == RESP_READ && !client->over ? EPOLLIN : 0)
                  | (length != 0 ? EPOLLOUT : 0))) {
         close_client(server, client);
+    } else if (state == RESP_MORE) {
+        unfinish(server, client);
+    }
+}
+
+/* The next turn of those that had more to run. */
+static void go_on(resp_server_t *server)
+{
+    client_t *list = server->unfinished;
+
+    server->unfinished = NULL;
+    while (list != NULL) {
+        client_t *client = list;
+
+        list = client->next;
+        client->unfinished = false;
+        touch(server, client);
+        resp_conn_sent(client->conn, 0);
+        answer(server, client);
     }
 }
 
@@ -409,8 +467,11 @@ static void serve(resp_server_t *server, client_t *client, uint32_t events)
         && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
         ssize_t got = recv(client->fd, server->chunk, CHUNK_BYTES, 0);
 
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK
-                         && errno != EINTR)) {
+        if (got == 0 && (events & (EPOLLERR | EPOLLHUP)) == 0) {
+            /* What it has asked for it is still told. */
+            client->over = true;
+        } else if (got == 0 || (got < 0 && errno != EAGAIN
+                                && errno != EWOULDBLOCK && errno != EINTR)) {
             close_client(server, client);
             return;
         }
@@ -555,6 +616,18 @@ static bool drain(resp_server_t *server)
 /* ------------------------------------------------------------------ */
 /* The server                                                          */
 
+/* As many descriptors as there may be clients, where that is allowed. */
+static void raise_files(unsigned clients_max)
+{
+    rlim_t wanted = (rlim_t)clients_max + OTHER_FILES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 resp_server_t *resp_server_create(const resp_server_settings_t *settings)
 {
     resp_server_t *server = calloc(1, sizeof(*server));
@@ -566,6 +639,7 @@ resp_server_t *resp_server_create(const resp_server_settings_t *settings)
     server->wake_kind = KIND_WAKE;
     server->clients_max = settings != NULL && settings->clients_max != 0
         ? settings->clients_max : 10000;
+    raise_files(server->clients_max);
     server->idle_ms = settings != NULL
         ? (int64_t)settings->idle_seconds * 1000 : 0;
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -618,6 +692,7 @@ bool resp_server_add(resp_server_t *server, int fd, resp_service_t *service)
     listener->kind = KIND_LISTENER;
     listener->fd = fd;
     listener->service = service;
+    resp_service_set_turn(service, TURN_MS);
     listener->next = server->listeners;
     server->listeners = listener;
     return true;
@@ -666,7 +741,8 @@ bool resp_server_run(resp_server_t *server)
             }
         }
         count = epoll_wait(server->epoll, events, EVENTS,
-                           told == TOLD_TO_DRAIN ? DRAIN_TICK_MS
+                           server->unfinished != NULL ? 0
+                           : told == TOLD_TO_DRAIN ? DRAIN_TICK_MS
                            : server->paused ? NO_FILES_MS : TICK_MS);
 
         if (count < 0 && errno != EINTR) {
@@ -679,6 +755,7 @@ bool resp_server_run(resp_server_t *server)
         for (int i = 0; i < count; i++) {
             handle(server, &events[i]);
         }
+        go_on(server);
         close_idle(server);
         bury(server);
     }

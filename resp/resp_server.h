@@ -12,7 +12,10 @@
  * A client costs its own connection only: it is read in pieces and answered
  * without waiting, each turn is bounded, one that does not read its answers
  * is not read either, and one that neither sends nor takes a byte for the idle
- * time is closed, half a request or not.
+ * time is closed, half a request or not.  One that ends its side of the
+ * connection gets its answers, and is closed then.
+ *
+ * Where descriptors run out nobody is accepted until there are some again.
  */
 
 #ifndef RESP_SERVER_H
@@ -25,7 +28,9 @@
 typedef struct resp_server resp_server_t;
 
 typedef struct resp_server_settings {
-    unsigned clients_max;      /* 0: 10000 */
+    /* 0: 10000.  The process's limit of descriptors is raised to that many,
+     * as far as it may be. */
+    unsigned clients_max;
     unsigned idle_seconds;     /* 0: never closed for being idle */
 } resp_server_settings_t;
 
@@ -63,7 +68,7 @@ resp_server_t *resp_server_create(const resp_server_settings_t *settings);
 void resp_server_destroy(resp_server_t *server);
 
 /** Accept clients of `service` from `listener`, which is the server's from
- * now on. @return false: no memory or no descriptor (errno), and it is not. */
+ * now on; the service's turn is set. @return false: no memory or no descriptor (errno), and it is not. */
 bool resp_server_add(resp_server_t *server, int listener,
                      resp_service_t *service);
 

@@ -1,9 +1,19 @@
-# Stores that something has scribbled over.
+# Stores that something has scribbled over, and what a client may send.
 
-check_PROGRAMS += t/fuzz/scribble_test
-TESTS += t/fuzz/scribble_test
-STORE_TESTS += t/fuzz/scribble_test
-EXTRA_DIST += t/fuzz/scribble_fuzz.c t/fuzz/run
+FUZZ_TESTS = t/fuzz/requests_test t/fuzz/scribble_test
+check_PROGRAMS += $(FUZZ_TESTS)
+TESTS += $(FUZZ_TESTS)
+STORE_TESTS += $(FUZZ_TESTS)
+EXTRA_DIST += t/fuzz/requests.dict t/fuzz/requests_fuzz.c \
+	t/fuzz/scribble_fuzz.c t/fuzz/run
+
+t_fuzz_requests_test_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
+	-I$(top_srcdir)/kvcore -I$(top_srcdir)/resp
+t_fuzz_requests_test_LDADD = resp/libresp.la kvcore/libkvcore.la
+t_fuzz_requests_test_SOURCES = \
+	t/fuzz/requests.c \
+	t/fuzz/requests.h \
+	t/fuzz/requests_test.c
 
 t_fuzz_scribble_test_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
 	-I$(top_srcdir)/kvcore

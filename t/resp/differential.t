@@ -46,15 +46,19 @@ sub value {
     return chr(97 + rand 26) x (rand 5000);
 }
 
-# Long enough that nothing expires while this runs.
+# Long enough that nothing expires while this runs, and each at least 1000 s
+# from any other: GT and LT do not depend on how long this takes.
+my $spaced = 0;
+sub spaced { return 1000 * (100 + $spaced++ * 611_953 % 1_000_003) }
+
 sub seconds {
-    return one_of(100, 1000, 100_000, 1_000_000) if rand > 0.2;
+    return spaced() if rand > 0.2;
     return one_of('0', '-1', '-100', 'x', '1.5', '', '9223372036854775807',
         '9223372036854775', '9223372036854776', '99999999999999999999');
 }
-sub ms { my $s = seconds(); return $s =~ /^\d{3,7}$/ ? $s * 1000 : $s }
-sub at { my $s = seconds(); return $s =~ /^\d{3,7}$/ ? time + $s : $s }
-sub at_ms { my $s = at(); return $s =~ /^\d{3,11}$/ ? $s * 1000 : $s }
+sub ms { my $s = seconds(); return $s =~ /^\d{6,10}$/ ? $s * 1000 : $s }
+sub at { my $s = seconds(); return $s =~ /^\d{6,10}$/ ? time + $s : $s }
+sub at_ms { my $s = at(); return $s =~ /^\d{6,10}$/ ? $s * 1000 : $s }
 
 sub expiry {
     return one_of(['EX', seconds()], ['PX', ms()], ['EXAT', at()],
@@ -86,7 +90,7 @@ my %make = (
     GETDEL   => sub { return ('GETDEL', key()) },
     GETEX    => sub { return ('GETEX', key(), rand > 0.3
         ? @{ one_of(expiry(), ['PERSIST'], ['persist', 'EX', 5], ['what'],
-            ['EX', 5, 'PX', 5], ['EX', 100, 'EX', 200]) } : ()) },
+            ['EX', 5, 'PX', 5], ['EX', 100_000, 'EX', 200_000]) } : ()) },
     APPEND   => sub { return ('APPEND', key(), value()) },
     STRLEN   => sub { return ('STRLEN', key()) },
     INCR     => sub { return ('INCR', key()) },
@@ -134,7 +138,7 @@ my %make = (
         PERSIST RENAME ECHO DBSIZE TIME GETSET APPEND TYPE)),
         map { key() } 1 .. 4 },
     IFEQ     => sub { return ('IFEQ', key(), value(), rand > 0.5,
-        one_of([], [], ['KEEPTTL'], ['EX', 1000], ['PX', 500_000])) },
+        one_of([], [], ['KEEPTTL'], ['EX', 50_000], ['PX', 60_000_000])) },
     DELIFEQ  => sub { return ('DELIFEQ', key()) },
 );
 my @kinds = sort keys %make;
@@ -233,6 +237,21 @@ for my $key (@keys) {
         ne shown(request($own, 'GET', $key));
 }
 is $wrong, 0, 'every value is the same in the end';
+
+# The same moment is neither later nor earlier, whenever the clocks tick.
+my $moment = time + 5000;
+$wrong = 0;
+for (1 .. 60) {
+    for my $step ([ 'SET', 'm', 'v', 'EXAT', $moment ],
+        map { [ 'EXPIREAT', 'm', @$_ ] } [ $moment, 'GT' ], [ $moment, 'LT' ],
+        [ $moment + 1, 'GT' ], [ $moment + 1, 'LT' ], [ $moment, 'LT' ])
+    {
+        $wrong++ if shown(request($redis, @$step))
+            ne shown(request($own, @$step));
+        sleep 0.001;
+    }
+}
+is $wrong, 0, 'EXPIREAT GT and LT, with the moment that there is';
 
 # Expiry.
 for my $set ([ 'SET', 'e', 'v', 'PX', 30 ], [ 'PSETEX', 'e', 30, 'v' ],

@@ -10,16 +10,17 @@ t_resp_resp_serve_CPPFLAGS = $(RESPT_CPPFLAGS)
 t_resp_resp_serve_LDADD = $(RESPT_LIBS)
 
 RESPT_NAMES = t/resp/resp_random_test t/resp/resp_test
-RESPT_TALKS = t/resp/differential.t t/resp/server.t
+RESPT_TALKS = t/resp/differential.t t/resp/many.t t/resp/server.t
 if HAVE_CHECK
 check_PROGRAMS += $(RESPT_NAMES)
 TESTS += $(RESPT_NAMES)
 STORE_TESTS += $(RESPT_NAMES)
 endif
-dist_check_SCRIPTS += $(RESPT_TALKS)
-TESTS += $(RESPT_TALKS)
+dist_check_SCRIPTS += $(RESPT_TALKS) t/resp/clients.t
+TESTS += $(RESPT_TALKS) t/resp/clients.t
 STORE_TESTS += $(RESPT_TALKS)
-EXTRA_DIST += t/resp/lib/Resp.pm
+EXTRA_DIST += t/resp/clients/check.php t/resp/clients/phpredis.php \
+	t/resp/clients/predis.php t/resp/install t/resp/lib/Resp.pm
 
 t_resp_resp_test_CPPFLAGS = $(RESPT_CPPFLAGS)
 t_resp_resp_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

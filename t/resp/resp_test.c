@@ -5,6 +5,7 @@
 #include "respt.h"
 
 #include <check.h>
+#include <malloc.h>
 
 static respt_t t;
 
@@ -310,6 +311,212 @@ START_TEST(patterns_that_go_back)
 }
 END_TEST
 
+/* Every character of the key is compared with all of the pattern's. */
+START_TEST(patterns_without_end)
+{
+    static const char refusal[] =
+        "-ERR the pattern takes too long to match\r\n";
+    size_t bytes = (size_t)1 << 20;
+    char *request = malloc(bytes + 100);
+    char key[60001];
+    int head;
+
+    memset(key, 'b', sizeof(key) - 1);
+    key[sizeof(key) - 1] = '\0';
+    set_value(key, 1);
+    set_value("a-key", 1);
+    head = sprintf(request, "*2\r\n$4\r\nKEYS\r\n$%zu\r\n*[", bytes + 2);
+    memset(request + head, 'a', bytes);
+    strcpy(request + head + bytes, "\r\n");
+    respt_is(&t, request, refusal);
+    head = sprintf(request, "*4\r\n$4\r\nSCAN\r\n$1\r\n0\r\n$5\r\nMATCH\r\n"
+                            "$%zu\r\n*", (size_t)60001);
+    memset(request + head, 'b', 59999);
+    strcpy(request + head + 59999, "a\r\n");
+    /* One pass over the key, and it cannot match further on. */
+    {
+        char *answer;
+        size_t length;
+
+        resp_conn_feed(t.conn, request, strlen(request));
+        answer = respt_drain(&t, SIZE_MAX, &length);
+        ck_assert_ptr_nonnull(strstr(answer, "*0\r\n"));
+        free(answer);
+    }
+    respt_is(&t, "KEYS *-*\r\n", "*1\r\n$5\r\na-key\r\n");
+    free(request);
+}
+END_TEST
+
+/* What comes at once is run in turns, if the server wants that. */
+START_TEST(turns)
+{
+    static const char request[] = "KEYS x*\r\n";
+    enum { COUNT = 400 };
+    char *text = malloc(COUNT * sizeof(request));
+    resp_state_t state;
+    size_t answered = 0;
+    size_t length;
+    int more = 0;
+
+    for (size_t i = 0; i < 4000; i++) {
+        char key[20];
+
+        snprintf(key, sizeof(key), "key:%zu", i);
+        set_value(key, 8);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        memcpy(text + i * (sizeof(request) - 1), request,
+               sizeof(request) - 1);
+    }
+    ck_assert_int_eq(resp_conn_feed(t.conn, text,
+                                    COUNT * (sizeof(request) - 1)),
+                     RESP_READ);
+    free(respt_drain(&t, SIZE_MAX, &length));
+    ck_assert_uint_eq(length, COUNT * 4);
+    resp_service_set_turn(t.service, 1);
+    state = resp_conn_feed(t.conn, text, COUNT * (sizeof(request) - 1));
+    ck_assert_int_eq(state, RESP_MORE);
+    while (state == RESP_MORE) {
+        const char *bytes;
+
+        more++;
+        length = resp_conn_output(t.conn, &bytes);
+        answered += length;
+        state = resp_conn_sent(t.conn, length);
+    }
+    ck_assert_int_eq(state, RESP_READ);
+    free(respt_drain(&t, SIZE_MAX, &length));
+    ck_assert_uint_eq(answered + length, COUNT * 4);
+    ck_assert_int_ge(more, 2);
+    free(text);
+}
+END_TEST
+
+/* `bytes` of a value that is never whole. */
+static resp_state_t feed_half(resp_conn_t *conn, size_t bytes)
+{
+    char *half = calloc(1, bytes);
+    char header[80];
+    resp_state_t state;
+
+    snprintf(header, sizeof(header), "*3\r\n$3\r\nSET\r\n$1\r\nh\r\n$%zu\r\n",
+             bytes + 100);
+    resp_conn_feed(conn, header, strlen(header));
+    state = resp_conn_feed(conn, half, bytes);
+    free(half);
+    return state;
+}
+
+START_TEST(buffers_are_bounded_in_all)
+{
+    static const resp_settings_t settings = {
+        .buffers_max_bytes = (size_t)2 << 20
+    };
+    resp_conn_t *many[8];
+    resp_stats_t stats;
+    size_t lost = 0;
+
+    respt_end(&t);
+    respt_begin(&t, &settings, NULL);
+    /* Alone it may have all of them. */
+    ck_assert_int_eq(feed_half(t.conn, 1900000), RESP_READ);
+    for (size_t i = 0; i < 8; i++) {
+        many[i] = resp_conn_open(t.service);
+        ck_assert_ptr_nonnull(many[i]);
+        lost += feed_half(many[i], 500000) == RESP_DROP;
+    }
+    ck_assert_uint_ge(lost, 5);
+    resp_service_stats(t.service, &stats);
+    ck_assert_uint_eq(stats.drops, lost);
+    /* Little is always possible, and what was lost is free again. */
+    respt_again(&t);
+    respt_is(&t, "SET k v\r\n", "+OK\r\n");
+    for (size_t i = 0; i < 8; i++) {
+        resp_conn_close(many[i]);
+    }
+    ck_assert_int_eq(feed_half(t.conn, 1900000), RESP_READ);
+}
+END_TEST
+
+static size_t in_use(void)
+{
+    struct mallinfo2 all = mallinfo2();
+
+    return all.uordblks + all.hblkhd;
+}
+
+/* Nothing of a large request is kept by one that is idle after it. */
+START_TEST(who_is_idle_holds_little)
+{
+    enum { BYTES = 1000000 };
+    char *value = malloc(BYTES + 1);
+    char header[80];
+    resp_conn_t *many[16];
+    size_t before;
+    size_t after;
+
+    memset(value, 'v', BYTES);
+    snprintf(header, sizeof(header), "*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$%d\r\n",
+             BYTES);
+    before = in_use();
+    for (size_t i = 0; i < 16; i++) {
+        const char *bytes;
+        size_t length;
+
+        many[i] = resp_conn_open(t.service);
+        resp_conn_feed(many[i], "DEL k\r\n", 7);
+        resp_conn_feed(many[i], header, strlen(header));
+        resp_conn_feed(many[i], value, BYTES);
+        ck_assert_int_eq(resp_conn_feed(many[i], "\r\nGET k\r\n", 9),
+                         RESP_PAUSED);
+        length = resp_conn_output(many[i], &bytes);
+        ck_assert_uint_gt(length, BYTES);
+        ck_assert_int_eq(resp_conn_sent(many[i], length), RESP_READ);
+    }
+    after = in_use();
+    ck_assert_uint_lt(after - before, 16 * 100000);
+    for (size_t i = 0; i < 16; i++) {
+        resp_conn_close(many[i]);
+    }
+    free(value);
+}
+END_TEST
+
+/* A key that is there and cannot be read: no command goes on for ever. */
+START_TEST(bytes_that_are_damaged)
+{
+    static const char key[] = "the-only-key-of-that-name";
+    static const char damaged[] =
+        "-BUSY the value changes all the time, or its bytes are damaged\r\n";
+    char request[100];
+    char value[2000];
+    char *at;
+
+    respt_end(&t);
+    respt_begin(&t, NULL, "compression=zstd");
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(kv_value_set(t.store, key, strlen(key), value,
+                                  sizeof(value), KV_NO_TTL, KV_SET_ALWAYS),
+                     KV_OK);
+    at = memmem(t.memory, STORE_BYTES, key, strlen(key));
+    ck_assert_ptr_nonnull(at);
+    memset(at + strlen(key), 0xff, 8);
+    snprintf(request, sizeof(request), "GET %s\r\n", key);
+    respt_is(&t, request, "$-1\r\n");
+    snprintf(request, sizeof(request), "GETSET %s v\r\n", key);
+    respt_is(&t, request, damaged);
+    snprintf(request, sizeof(request), "APPEND %s v\r\n", key);
+    respt_is(&t, request, damaged);
+    snprintf(request, sizeof(request), "RENAME %s other\r\n", key);
+    respt_is(&t, request, "-ERR no such key\r\n");
+    snprintf(request, sizeof(request), "SET %s v\r\n", key);
+    respt_is(&t, request, "+OK\r\n");
+    snprintf(request, sizeof(request), "GETSET %s w\r\n", key);
+    respt_is(&t, request, "$1\r\nv\r\n");
+}
+END_TEST
+
 START_TEST(statistics)
 {
     resp_stats_t stats;
@@ -351,6 +558,11 @@ int main(void)
     tcase_add_test(tests, resp3);
     tcase_add_test(tests, quitting);
     tcase_add_test(tests, patterns_that_go_back);
+    tcase_add_test(tests, patterns_without_end);
+    tcase_add_test(tests, turns);
+    tcase_add_test(tests, buffers_are_bounded_in_all);
+    tcase_add_test(tests, who_is_idle_holds_little);
+    tcase_add_test(tests, bytes_that_are_damaged);
     tcase_add_test(tests, statistics);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);

@@ -57,6 +57,32 @@ Resp::send_all($gone, frame('GET', 'k') x 100);
 close $gone;
 is shown(request($client, 'PING')), '+[PONG]', 'one goes without its answers';
 
+# One that has said all it has to say still gets its answers.
+my $half_closed = client();
+Resp::send_all($half_closed, frame('GET', 'k') x 30);
+shutdown $half_closed, 1;
+is length read_rest($half_closed), 30 * (100_000 + length "\$100000\r\n\r\n"),
+    'who ends its side gets its answers';
+
+# One that asks at once for what takes long.
+for my $hundred (0 .. 199) {
+    request($client, 'MSET', map { ("key:$hundred:$_", 'v') } 0 .. 99);
+}
+my $hog = client();
+Resp::send_all($hog, "KEYS nothing*\r\n" x 400);
+sleep 0.02;
+is shown(request($client, 'PING')), '+[PONG]', 'many long commands at once';
+$hog->blocking(0);
+my $answered = 0;
+while (sysread $hog, my $piece, 65536) { $answered += length $piece }
+cmp_ok $answered, '<', 400 * 4, '... and others have their turn meanwhile';
+$hog->blocking(1);
+while ($answered < 400 * 4) {
+    sysread $hog, my $piece, 65536 or last;
+    $answered += length $piece;
+}
+is $answered, 400 * 4, '... which are all answered';
+
 # Half a request, and nothing: closed, while one that talks stays.
 my $half = client();
 Resp::send_all($half, "*2\r\n\$3\r\nGET\r\n\$1");
@@ -155,7 +181,8 @@ ok !kill(0, $server->{pid}), '... and is gone';
             "$address: refused without a password";
     }
     like `'$program' $_ 8M 2>&1`, qr/is no address/, "$_: no address"
-        for 'nowhere', ':1', '127.0.0.1:', '127.0.0.1:http:', 'example.org:1';
+        for 'nowhere', ':1', '127.0.0.1:', '127.0.0.1:http:', 'example.org:1',
+        '127.0.0.1:70000', '127.0.0.1:-1', '127.0.0.1:+1';
 }
 
 done_testing;

@@ -8,6 +8,7 @@ use warnings;
 use Exporter qw(import);
 use File::Temp qw(tempdir);
 use IO::Select;
+use IO::Socket::INET;
 use IO::Socket::UNIX;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
@@ -32,6 +33,15 @@ sub wait_until {
     return 1;
 }
 
+# A connection, or undef.
+sub reach {
+    my ($server) = @_;
+    return $server->{port}
+        ? IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+            PeerPort => $server->{port})
+        : IO::Socket::UNIX->new(Peer => $server->{socket});
+}
+
 sub start {
     my ($server, @command) = @_;
     my $pid = fork() // die "fork: $!";
@@ -47,7 +57,7 @@ sub start {
     my $ended = 0;
     wait_until(sub {
         $ended = waitpid($pid, WNOHANG) == $pid;
-        return $ended || IO::Socket::UNIX->new(Peer => $server->{socket});
+        return $ended || reach($server);
     });
     delete $running{$pid} if $ended;
     die "$command[0] did not start: ", said($server), "\n" if $ended;
@@ -63,11 +73,33 @@ sub new_server {
 
 # A store of ours: serve(SIZE, OPTION...)
 sub serve {
-    my ($size, @options) = @_;
     my $server = new_server('ours');
+    return serve_at($server, "unix:$server->{socket}", @_);
+}
+
+# The same on a free port of 127.0.0.1.
+sub serve_tcp {
+    my $server = new_server('ours');
+    my $free = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+        or die "no free port: $!";
+    $server->{port} = $free->sockport;
+    close $free;
+    return serve_at($server, "127.0.0.1:$server->{port}", @_);
+}
+
+sub serve_at {
+    my ($server, @arguments) = @_;
     my $program = ($ENV{EPHPM_BUILDDIR} // '.') . '/t/resp/resp_serve';
     return start($server, split(/ /, $ENV{RESP_UNDER} // ''), $program,
-        "unix:$server->{socket}", $size, @options);
+        @arguments);
+}
+
+# The same, which may not have more descriptors than that.
+sub serve_with_files {
+    my ($files, @arguments) = @_;
+    local $ENV{RESP_UNDER} = join ' ', "prlimit --nofile=$files:$files --",
+        $ENV{RESP_UNDER} // ();
+    return serve(@arguments);
 }
 
 sub redis {
@@ -114,8 +146,7 @@ END {
 sub connect_to {
     my ($server) = @_;
     my $socket;
-    wait_until(sub { $socket = IO::Socket::UNIX->new(
-        Peer => $server->{socket}) }) or die "no connection: $!";
+    wait_until(sub { $socket = reach($server) }) or die "no connection: $!";
     binmode $socket;
     ${*$socket}{buffer} = '';
     return $socket;
