@@ -11,7 +11,7 @@ if HAVE_APACHE
 TESTS += t/bench-adapter.t t/bench-http.t
 endif
 
-bench-programs: bench/kv-hits
+bench-programs: bench/kv-hits t/resp/resp_serve
 .PHONY: bench-programs
 
 EXTRA_DIST += \
@@ -42,6 +42,8 @@ EXTRA_DIST += \
 	bench/lib/PhpProcess.php \
 	bench/lib/PhpRedis.php \
 	bench/lib/RedisServer.php \
+	bench/lib/RespCase.php \
+	bench/lib/RespTarget.php \
 	bench/lib/Rounds.php \
 	bench/lib/Row.php \
 	bench/lib/Service.php \
@@ -57,8 +59,10 @@ EXTRA_DIST += \
 	bench/lib/load.php \
 	bench/lib/main.php \
 	bench/lib/nitro.php \
+	bench/lib/resp.php \
 	bench/lib/symfony.php \
 	bench/nitro \
+	bench/resp \
 	bench/pages/hello.php \
 	bench/pages/page-1m.php \
 	bench/pages/post-1m.php \

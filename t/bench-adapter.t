@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# ./dev bench symfony and ./dev bench nitro run, and their JSON has every case
-# in the form that is documented.  What the figures are is not looked at: they
+# ./dev bench symfony, nitro and resp run, and their JSON has every case in the
+# form that is documented.  What the figures are is not looked at: they
 # are a benchmark's.
 
 use strict;
@@ -22,6 +22,8 @@ my %benchmarks = (
     nitro => [{ map { $_ => ['published'] } qw(nitro-get nitro-set) }, 'op/s'],
     symfony => [{ session => ['redis'], map { $_ => [qw(apcu redis)] }
         qw(callback-hit getitems-20 hit-20 save tag-invalidate) }, 'us'],
+    resp => [{ map { ($_ => ['redis-server'], "$_-tcp" => ['redis-server']) }
+        qw(get-p16 set-p16 get-p1) }, 'req/s'],
 );
 my %missing;
 for my $extension (qw(apcu redis)) {
@@ -30,7 +32,8 @@ for my $extension (qw(apcu redis)) {
         or $missing{symfony} = "not installed: apt-get install php-$extension";
 }
 grep { -x "$_/redis-server" } split /:/, "$ENV{PATH}:/usr/bin:/usr/sbin"
-    or $missing{symfony} = 'not installed: apt-get install redis-server';
+    or $missing{symfony} = $missing{resp} =
+        'not installed: apt-get install redis-server';
 grep { -e "$_/vendor/autoload.php" } "$top/demo", "$build/t/symfony/demo"
     or $missing{symfony} = 'Composer\'s packages are missing: php-adapter/tests/install';
 

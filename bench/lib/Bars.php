@@ -81,6 +81,10 @@ final class Bars
         'nginx-symfony-redis-8' => ['php-fpm-redis' => 1.5],
         'nginx-symfony-redis-32' => ['php-fpm-redis' => 1.5],
         'event-hello-8' => ['php-fpm' => 1.3],
+        'get-p16' => ['redis-server' => 1.0],
+        'set-p16' => ['redis-server' => 1.0],
+        'get-p16-tcp' => ['redis-server' => 1.0],
+        'set-p16-tcp' => ['redis-server' => 1.0],
         'nitro-set' => ['published' => 1.0],
         'nitro-get' => ['published' => 1.0],
     ];

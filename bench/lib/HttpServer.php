@@ -43,7 +43,7 @@ abstract class HttpServer
         return (string) @file_get_contents("{$this->folder}/$name");
     }
 
-    private static function freePort(): int
+    public static function freePort(): int
     {
         $socket = stream_socket_server('tcp://127.0.0.1:0');
         $name = false === $socket ? false : stream_socket_get_name($socket, false);
