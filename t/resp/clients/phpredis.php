@@ -67,7 +67,7 @@ function session(Redis $redis): void
 
     $large = random_bytes(3_000_000);
     check('a large value', [$redis->set('large', $large), $redis->get('large') === $large], [true, true]);
-    check('a larger one', [$redis->set('larger', str_repeat('x', 8_000_000)), str_contains((string) $redis->getLastError(), 'maximum')], [false, true]);
+    check('a larger one', [$redis->set('larger', str_repeat('x', 4_000_000)), str_contains((string) $redis->getLastError(), 'maximum')], [false, true]);
     $redis->clearLastError();
 
     $redis->setOption(Redis::OPT_SERIALIZER, Redis::SERIALIZER_PHP);
@@ -78,7 +78,8 @@ function session(Redis $redis): void
     $redis->setOption(Redis::OPT_PREFIX, '');
 
     check('incr of a text', [$redis->set('t', 'x'), $redis->incr('t')], [true, false]);
-    check('its error', $redis->getLastError(), 'ERR value is not an integer or out of range');
+    // phpredis 5 leaves a NUL at its end.
+    check('its error', rtrim((string) $redis->getLastError(), "\0"), 'ERR value is not an integer or out of range');
     check('flushAll', $redis->flushAll(), true);
 }
 
