@@ -515,7 +515,11 @@ ngx_http_ephpm_send(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
         }
     }
 
-    if (ctx->spooling && ctx->busy == NULL && ctx->handed == ctx->spooled) {
+    /* of the file's buffer, which is not ours, nginx keeps no account in busy */
+
+    if (ctx->spooling && ctx->busy == NULL && ctx->handed == ctx->spooled
+        && (ctx->file_buf == NULL || ngx_buf_size(ctx->file_buf) == 0))
+    {
         /* the client has caught up */
         ctx->spooling = 0;
         ctx->waited = 0;

@@ -22,6 +22,7 @@ location = /hidden.php {
 }
 location = /little.php { ephpm on; ephpm_max_temp_file_size 128k; }
 location = /none.php { ephpm on; ephpm_max_temp_file_size 0; }
+location = /pauses.php { ephpm on; limit_rate 2m; }
 END
 shared('output');
 
@@ -98,6 +99,20 @@ for my $page ('little.php', 'none.php') {
         clients => 1, rate => 10 << 20) };
     is md5_hex($body), md5_hex($big), "$page: a slow reader gets it whole";
 }
+
+# --- a script that pauses while what it wrote is on the disk, and goes on: the
+# file is written anew only when nothing of it is left to send
+
+$server->page('pauses.php', '<?php for ($i = 0; $i < 3000; ++$i) { '
+    . 'echo str_pad((string) $i, 1023, chr(97 + $i % 26)), "\n"; '
+    . 'if ($i % 300 == 299) { usleep(20000); } }');
+my $lines = join '', map { $_ . chr(97 + $_ % 26) x (1023 - length) . "\n" }
+    0 .. 2999;
+is md5_hex(get('/pauses.php')->{body}), md5_hex($lines),
+    'a script that pauses, to a client that is kept slow';
+($code, $got) = curl('--http2-prior-knowledge',
+    "http://127.0.0.1:$server->{port2}/pauses.php");
+is md5_hex($got), md5_hex($lines), '... by HTTP/2';
 
 $server->ends_well;
 done_testing;
