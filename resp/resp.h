@@ -127,7 +127,7 @@ void resp_conn_close(resp_conn_t *conn);
  * kept, so read no more than some 64 KiB at a time, and only in RESP_READ.
  *
  * Allocates: for a request that is not complete yet as much as has come of
- * it, at most the store's largest value and 1 MiB.
+ * it, at most the store's largest value twice (SET ... IFEQ) and 1 MiB.
  */
 resp_state_t resp_conn_feed(resp_conn_t *conn, const void *bytes,
                             size_t length);

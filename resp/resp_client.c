@@ -458,6 +458,43 @@ static void info_keyspace(const resp_conn_t *conn, info_t *info)
     }
 }
 
+/* What ephpm_kv_stats() has, for those who ask through here. */
+static void info_ephpm(const resp_conn_t *conn, info_t *info)
+{
+    kv_config_t config;
+    kv_stats_t stats;
+
+    kv_store_config(conn->service->store, &config);
+    kv_store_stats(conn->service->store, &stats);
+    add(info, "# Ephpm\r\n");
+#define FIGURE(name)                                                        \
+    add(info, "ephpm_" #name ":%" PRIu64 "\r\n", (uint64_t)stats.name)
+    FIGURE(entries);
+    FIGURE(used_bytes);
+    FIGURE(limit_bytes);
+    FIGURE(live_bytes);
+    FIGURE(value_max_bytes);
+    FIGURE(index_slots);
+    FIGURE(hits);
+    FIGURE(misses);
+    FIGURE(sets);
+    FIGURE(deletes);
+    FIGURE(evictions);
+    FIGURE(expirations);
+    FIGURE(rejections);
+    FIGURE(steals);
+    FIGURE(threads);
+    FIGURE(threads_max);
+    FIGURE(segments);
+    FIGURE(segments_free);
+    FIGURE(segment_bytes);
+    FIGURE(shards);
+#undef FIGURE
+    add(info, "ephpm_compression:%s\r\nephpm_wait_limit_ms:%u\r\n",
+        kv_compression_name(config.compression),
+        (unsigned)config.wait_limit_ms);
+}
+
 RESP_HANDLER(info)
 {
     static const struct {
@@ -467,7 +504,7 @@ RESP_HANDLER(info)
         { "server", info_server }, { "clients", info_clients },
         { "memory", info_memory }, { "stats", info_stats },
         { "replication", info_replication }, { "cluster", info_cluster },
-        { "keyspace", info_keyspace }
+        { "keyspace", info_keyspace }, { "ephpm", info_ephpm }
     };
     char text[4096];
     info_t info = { text, sizeof(text), 0 };

@@ -270,7 +270,8 @@ static void check_bulk(resp_conn_t *conn)
         what[sizeof(what) - 3] = conn->line[0];
         protocol_error(conn, what);
     } else if (!line_number(conn, &length) || length < 0
-               || (uint64_t)length > left) {
+               || (uint64_t)length > left
+               || (uint64_t)length > conn->service->arg_max_bytes) {
         protocol_error(conn, "invalid bulk length");
     } else if (!conn->known && length > RESP_STRANGER_BULK_MAX_BYTES) {
         protocol_error(conn, "unauthenticated bulk length");
@@ -580,7 +581,8 @@ resp_service_t *resp_service_create(kv_store_t *store,
         ? settings->output_pause_bytes : (size_t)256 << 10;
     service->output_max_bytes = settings->output_max_bytes != 0
         ? settings->output_max_bytes : value_max + ((size_t)64 << 20);
-    service->request_max_bytes = value_max + RESP_REQUEST_EXTRA_BYTES;
+    service->arg_max_bytes = value_max + RESP_REQUEST_EXTRA_BYTES;
+    service->request_max_bytes = value_max + service->arg_max_bytes;
     kv_store_stats(store, &stats);
     service->held_max_bytes = settings->buffers_max_bytes != 0
         ? settings->buffers_max_bytes

@@ -53,7 +53,8 @@ struct resp_service {
     size_t password_bytes;
     size_t output_pause_bytes;
     size_t output_max_bytes;
-    size_t request_max_bytes;
+    size_t arg_max_bytes;      /* one of a request's */
+    size_t request_max_bytes;  /* two values, for SET ... IFEQ, and others */
     size_t held_bytes;         /* in all connections' buffers */
     size_t held_max_bytes;
     unsigned turn_ms;          /* 0: without end */

@@ -98,7 +98,7 @@ START_TEST(a_request_is_bounded_in_all)
     /* Each piece is fine; their number is not. */
     char piece[1024];
     size_t fed = 0;
-    size_t limit = kv_store_value_max(t.store) + ((size_t)2 << 20);
+    size_t limit = 2 * kv_store_value_max(t.store) + ((size_t)2 << 20);
 
     resp_conn_feed(t.conn, "*1000000\r\n", 10);
     memset(piece, 'x', sizeof(piece));
@@ -266,6 +266,58 @@ START_TEST(what_a_store_cannot_hold)
     respt_is(&t, "\r\n$1\r\nv\r\n", "-ERR a key has 1 to 65535 bytes\r\n");
     respt_is(&t, "SET \"\" v\r\n", "-ERR a key has 1 to 65535 bytes\r\n");
     free(value);
+}
+END_TEST
+
+/* SET ... IFEQ has two values, each as long as can be; no argument is longer
+ * than that. */
+START_TEST(two_large_values)
+{
+    size_t bytes = kv_store_value_max(t.store);
+    char *value = malloc(bytes + 1);
+    char header[80];
+
+    set_value("k", bytes);
+    memset(value, 'v', bytes);
+    value[bytes] = '\0';
+    snprintf(header, sizeof(header), "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$%zu\r\n",
+             bytes);
+    resp_conn_feed(t.conn, header, strlen(header));
+    resp_conn_feed(t.conn, value, bytes);
+    snprintf(header, sizeof(header), "\r\n$4\r\nIFEQ\r\n$%zu\r\n", bytes);
+    resp_conn_feed(t.conn, header, strlen(header));
+    resp_conn_feed(t.conn, value, bytes);
+    respt_is(&t, "\r\n", "+OK\r\n");
+    free(value);
+    snprintf(header, sizeof(header), "*2\r\n$4\r\nECHO\r\n$%zu\r\n",
+             bytes + ((size_t)1 << 20) + 1);
+    respt_is(&t, header, "-ERR Protocol error: invalid bulk length\r\n");
+    ck_assert_int_eq(resp_conn_state(t.conn), RESP_CLOSING);
+}
+END_TEST
+
+START_TEST(the_figures_of_the_store)
+{
+    char wanted[64];
+    size_t length;
+    char *answer;
+
+    set_value("k", 100);
+    resp_conn_feed(t.conn, "INFO ephpm\r\n", 12);
+    answer = respt_drain(&t, SIZE_MAX, &length);
+    ck_assert_ptr_nonnull(strstr(answer, "\r\n# Ephpm\r\n"));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nephpm_entries:1\r\n"));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nephpm_sets:1\r\n"));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nephpm_wait_limit_ms:2000\r\n"));
+    snprintf(wanted, sizeof(wanted), "\r\nephpm_value_max_bytes:%zu\r\n",
+             kv_store_value_max(t.store));
+    ck_assert_ptr_nonnull(strstr(answer, wanted));
+    free(answer);
+    /* All sections fit. */
+    resp_conn_feed(t.conn, "INFO\r\n", 6);
+    answer = respt_drain(&t, SIZE_MAX, &length);
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nephpm_wait_limit_ms:2000\r\n"));
+    free(answer);
 }
 END_TEST
 
@@ -555,6 +607,8 @@ int main(void)
     tcase_add_test(tests, a_password);
     tcase_add_test(tests, a_full_store);
     tcase_add_test(tests, what_a_store_cannot_hold);
+    tcase_add_test(tests, two_large_values);
+    tcase_add_test(tests, the_figures_of_the_store);
     tcase_add_test(tests, resp3);
     tcase_add_test(tests, quitting);
     tcase_add_test(tests, patterns_that_go_back);
