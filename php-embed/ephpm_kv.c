@@ -5,6 +5,7 @@
  * fit, a busy store) becomes a warning in ephpm_warn(), out of the hot path;
  * every other outcome is told by the return value alone.  Nothing is held
  * while a warning is raised or memory is allocated, for both may longjmp.
+ * Where there is no store at hand ephpm_ops() has the operation.
  */
 
 #include "php_ephpm.h"
@@ -18,8 +19,18 @@ static_assert(sizeof(zend_long) == sizeof(int64_t),
 ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
                           size_t key_bytes, size_t value_bytes)
 {
+    size_t value_max_bytes = 0;
+    unsigned wait_limit_ms = 0;
     kv_config_t config;
 
+    if (store == NULL && (result == KV_TOO_LARGE || result == KV_BUSY)) {
+        ephpm_ops()->limits(&value_max_bytes, &wait_limit_ms);
+    } else if (result == KV_TOO_LARGE) {
+        value_max_bytes = kv_store_value_max(store);
+    } else if (result == KV_BUSY) {
+        kv_store_config(store, &config);
+        wait_limit_ms = config.wait_limit_ms;
+    }
     switch (result) {
     case KV_BAD_KEY:
         if (key_bytes == 0) {
@@ -35,13 +46,11 @@ ZEND_COLD void ephpm_warn(const kv_store_t *store, kv_result_t result,
     case KV_TOO_LARGE:
         php_error_docref(NULL, E_WARNING,
             "The value has %zu bytes; the limit of this store is %zu bytes",
-            value_bytes, kv_store_value_max(store));
+            value_bytes, value_max_bytes);
         break;
     case KV_BUSY:
-        kv_store_config(store, &config);
         php_error_docref(NULL, E_WARNING,
-            "The store is busy: no turn to write in %u ms",
-            (unsigned)config.wait_limit_ms);
+            "The store is busy: no turn to write in %u ms", wait_limit_ms);
         break;
     case KV_NO_MEMORY:
         php_error_docref(NULL, E_WARNING,
@@ -94,6 +103,17 @@ static zend_never_inline void get_long(const zend_execute_data *execute_data,
     }
 }
 
+static ZEND_COLD zend_never_inline void get_elsewhere(const zend_string *key,
+                                                      zval *value)
+{
+    kv_result_t result = ephpm_ops()->get(ZSTR_VAL(key), ZSTR_LEN(key),
+                                          value);
+
+    if (UNEXPECTED(result > KV_MISSING)) {
+        ephpm_warn(NULL, result, ZSTR_LEN(key), 0);
+    }
+}
+
 PHP_FUNCTION(ephpm_kv_get)
 {
     zend_string *key;
@@ -107,7 +127,8 @@ PHP_FUNCTION(ephpm_kv_get)
 
     store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
-        RETURN_NULL();
+        get_elsewhere(key, return_value);
+        return;
     }
     result = kv_short_find(store, ZSTR_VAL(key), ZSTR_LEN(key), &found);
     if (EXPECTED(result == KV_OK)) {
@@ -137,12 +158,15 @@ static zend_always_inline void set(INTERNAL_FUNCTION_PARAMETERS,
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
+    if (EXPECTED(store != NULL)) {
+        result = kv_value_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
+                              ZSTR_VAL(value), ZSTR_LEN(value),
+                              ephpm_ttl_ms(ttl), when);
+    } else {
+        result = ephpm_ops()->set(ZSTR_VAL(key), ZSTR_LEN(key),
+                                  ZSTR_VAL(value), ZSTR_LEN(value),
+                                  ephpm_ttl_ms(ttl), when);
     }
-    result = kv_value_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
-                          ZSTR_VAL(value), ZSTR_LEN(value),
-                          ephpm_ttl_ms(ttl), when);
     if (EXPECTED(result == KV_OK)) {
         RETURN_TRUE;
     }
@@ -171,10 +195,9 @@ PHP_FUNCTION(ephpm_kv_del)
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_LONG(0);
-    }
-    result = kv_key_delete(store, ZSTR_VAL(key), ZSTR_LEN(key));
+    result = EXPECTED(store != NULL)
+        ? kv_key_delete(store, ZSTR_VAL(key), ZSTR_LEN(key))
+        : ephpm_ops()->remove(ZSTR_VAL(key), ZSTR_LEN(key));
     if (result == KV_OK) {
         RETURN_LONG(1);
     }
@@ -195,10 +218,9 @@ PHP_FUNCTION(ephpm_kv_exists)
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
-    }
-    result = kv_key_exists(store, ZSTR_VAL(key), ZSTR_LEN(key));
+    result = EXPECTED(store != NULL)
+        ? kv_key_exists(store, ZSTR_VAL(key), ZSTR_LEN(key))
+        : ephpm_ops()->exists(ZSTR_VAL(key), ZSTR_LEN(key));
     if (result == KV_OK) {
         RETURN_TRUE;
     }
@@ -215,10 +237,9 @@ static zend_always_inline void add(zend_string *key, zend_long delta,
     kv_result_t result;
     int64_t sum;
 
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
-    }
-    result = kv_counter_add(store, ZSTR_VAL(key), ZSTR_LEN(key), delta, &sum);
+    result = EXPECTED(store != NULL)
+        ? kv_counter_add(store, ZSTR_VAL(key), ZSTR_LEN(key), delta, &sum)
+        : ephpm_ops()->add(ZSTR_VAL(key), ZSTR_LEN(key), delta, &sum);
     if (EXPECTED(result == KV_OK)) {
         RETURN_LONG(sum);
     }
@@ -274,11 +295,11 @@ PHP_FUNCTION(ephpm_kv_expire)
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
-    }
-    result = kv_deadline_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
-                             ephpm_ttl_ms(ttl));
+    result = EXPECTED(store != NULL)
+        ? kv_deadline_set(store, ZSTR_VAL(key), ZSTR_LEN(key),
+                          ephpm_ttl_ms(ttl))
+        : ephpm_ops()->deadline_set(ZSTR_VAL(key), ZSTR_LEN(key),
+                                    ephpm_ttl_ms(ttl));
     if (EXPECTED(result == KV_OK)) {
         RETURN_TRUE;
     }
@@ -295,10 +316,9 @@ static zend_always_inline int64_t time_left(zend_string *key)
     kv_result_t result;
     int64_t ttl_ms;
 
-    if (UNEXPECTED(store == NULL)) {
-        return -2;
-    }
-    result = kv_deadline_get(store, ZSTR_VAL(key), ZSTR_LEN(key), &ttl_ms);
+    result = EXPECTED(store != NULL)
+        ? kv_deadline_get(store, ZSTR_VAL(key), ZSTR_LEN(key), &ttl_ms)
+        : ephpm_ops()->deadline_get(ZSTR_VAL(key), ZSTR_LEN(key), &ttl_ms);
     if (EXPECTED(result == KV_OK)) {
         return ttl_ms;
     }
@@ -343,10 +363,8 @@ PHP_FUNCTION(ephpm_kv_flush_all)
     ZEND_PARSE_PARAMETERS_NONE();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
-    }
-    result = kv_store_flush(store);
+    result = EXPECTED(store != NULL) ? kv_store_flush(store)
+                                     : ephpm_ops()->flush();
     if (EXPECTED(result == KV_OK)) {
         RETURN_TRUE;
     }

@@ -22,7 +22,12 @@ PHP_FUNCTION(ephpm_kv_getdel)
 
     store = ephpm_current_store();
     if (UNEXPECTED(store == NULL)) {
-        RETURN_NULL();
+        result = ephpm_ops()->getdel(ZSTR_VAL(key), ZSTR_LEN(key),
+                                     return_value);
+        if (UNEXPECTED(result > KV_MISSING)) {
+            ephpm_warn(NULL, result, ZSTR_LEN(key), 0);
+        }
+        return;
     }
     do {
         zend_string *value;
@@ -68,11 +73,13 @@ PHP_FUNCTION(ephpm_kv_setifeq)
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
-    }
     /* What can never fit is told whether or not the values are equal. */
-    if (UNEXPECTED(ZSTR_LEN(value) > kv_store_value_max(store))) {
+    if (UNEXPECTED(store == NULL)) {
+        result = ephpm_ops()->set_equal(ZSTR_VAL(key), ZSTR_LEN(key),
+                                        ZSTR_VAL(expected),
+                                        ZSTR_LEN(expected), ZSTR_VAL(value),
+                                        ZSTR_LEN(value), ephpm_ttl_ms(ttl));
+    } else if (UNEXPECTED(ZSTR_LEN(value) > kv_store_value_max(store))) {
         result = KV_TOO_LARGE;
     } else {
         result = kv_value_set_equal(store, ZSTR_VAL(key), ZSTR_LEN(key),
@@ -100,11 +107,11 @@ PHP_FUNCTION(ephpm_kv_delifeq)
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_FALSE;
-    }
-    result = kv_key_delete_equal(store, ZSTR_VAL(key), ZSTR_LEN(key),
-                                 ZSTR_VAL(expected), ZSTR_LEN(expected));
+    result = EXPECTED(store != NULL)
+        ? kv_key_delete_equal(store, ZSTR_VAL(key), ZSTR_LEN(key),
+                              ZSTR_VAL(expected), ZSTR_LEN(expected))
+        : ephpm_ops()->remove_equal(ZSTR_VAL(key), ZSTR_LEN(key),
+                                    ZSTR_VAL(expected), ZSTR_LEN(expected));
     if (result == KV_OK) {
         RETURN_TRUE;
     }
@@ -117,9 +124,6 @@ PHP_FUNCTION(ephpm_kv_delifeq)
 
 /* How long at most a signal handler has to wait for its turn. */
 #define SLICE_MS 100u
-
-/* An empty store's version of every key, where there is no store. */
-#define EMPTY_VERSION 1u
 
 static uint64_t now_ms(void)
 {
@@ -142,27 +146,6 @@ static void handle_interrupt(void)
     } else if (zend_interrupt_function != NULL) {
         zend_interrupt_function(EG(current_execute_data));
     }
-}
-
-/* kv_key_wait() for a slice of time, in an empty store where there is none. */
-static kv_result_t wait_slice(kv_store_t *store, const zend_string *key,
-                              uint64_t last_version, uint64_t slice_ms,
-                              uint64_t *version, kv_read_t *read)
-{
-    struct timespec pause = { 0, (long)slice_ms * 1000000 };
-
-    if (EXPECTED(store != NULL)) {
-        return kv_key_wait(store, ZSTR_VAL(key), ZSTR_LEN(key), last_version,
-                           slice_ms, version, read);
-    }
-    *version = EMPTY_VERSION;
-    if (last_version < EMPTY_VERSION) {
-        return KV_MISSING;
-    }
-    if (slice_ms != 0) {
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    }
-    return KV_TIMEOUT;
 }
 
 static void answer(zval *return_value, uint64_t version, zend_string *value)
@@ -198,13 +181,16 @@ PHP_FUNCTION(ephpm_kv_wait)
     do {
         uint64_t waited_ms = now_ms() - begin_ms;
         uint64_t left_ms = waited_ms < limit_ms ? limit_ms - waited_ms : 0;
+        uint64_t slice_ms = left_ms < SLICE_MS ? left_ms : SLICE_MS;
+        uint64_t last = last_version < 0 ? 0 : (uint64_t)last_version;
         uint64_t version;
         kv_read_t read;
 
-        result = wait_slice(store, key,
-                            last_version < 0 ? 0 : (uint64_t)last_version,
-                            left_ms < SLICE_MS ? left_ms : SLICE_MS, &version,
-                            &read);
+        result = EXPECTED(store != NULL)
+            ? kv_key_wait(store, ZSTR_VAL(key), ZSTR_LEN(key), last, slice_ms,
+                          &version, &read)
+            : ephpm_ops()->wait(ZSTR_VAL(key), ZSTR_LEN(key), last, slice_ms,
+                                &version);
         if (result == KV_MISSING) {
             answer(return_value, version, NULL);
             return;

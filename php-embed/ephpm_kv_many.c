@@ -62,11 +62,25 @@ static ZEND_COLD void warn_batch(kv_store_t *store, const batch_t *batch)
 /* ------------------------------------------------------------------ */
 /* Getting                                                             */
 
+static ZEND_COLD void get_elsewhere(batch_t *batch, zval *to)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->item[i].value_len = 0;
+    }
+    ephpm_ops()->get_items(batch->item, batch->count, to);
+    warn_batch(NULL, batch);
+}
+
 /* The batch's values into `to`. */
 static zend_always_inline void get_batch(kv_store_t *store, batch_t *batch,
                                          zval *to)
 {
     bool good = true;
+
+    if (store == NULL) {
+        get_elsewhere(batch, to);
+        return;
+    }
 
     kv_items_prepare(store, batch->item, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -126,21 +140,12 @@ static zend_always_inline uint32_t get_all(kv_store_t *store, HashTable *keys,
     return (uint32_t)(to - begin);
 }
 
-/* The same where there is no store. */
-static ZEND_COLD uint32_t get_none(HashTable *keys, zval *to)
+/* The same where there is no store: compiled by itself, so that the other need
+ * not look at each batch. */
+static ZEND_COLD zend_never_inline uint32_t get_all_elsewhere(HashTable *keys,
+                                                              zval *to)
 {
-    uint32_t count = 0;
-    zval *key;
-
-    ZEND_HASH_FOREACH_VAL(keys, key) {
-        ZVAL_DEREF(key);
-        if (Z_TYPE_P(key) != IS_STRING && Z_TYPE_P(key) != IS_LONG) {
-            wrong_type("string keys", key);
-            break;
-        }
-        ZVAL_NULL(&to[count++]);
-    } ZEND_HASH_FOREACH_END();
-    return count;
+    return get_all(NULL, keys, to);
 }
 
 PHP_FUNCTION(ephpm_kv_mget)
@@ -162,7 +167,7 @@ PHP_FUNCTION(ephpm_kv_mget)
     zend_hash_real_init_packed(list);
     list->nNumUsed = EXPECTED(store != NULL)
                          ? get_all(store, keys, list->arPacked)
-                         : get_none(keys, list->arPacked);
+                         : get_all_elsewhere(keys, list->arPacked);
     list->nNumOfElements = list->nNumUsed;
     list->nNextFreeElement = list->nNumUsed;
 }
@@ -192,7 +197,11 @@ static zend_always_inline batch_end_t set_batch(kv_store_t *store,
 {
     batch_end_t end = BATCH_SET;
 
-    kv_items_set(store, batch->item, batch->count, ttl_ms);
+    if (EXPECTED(store != NULL)) {
+        kv_items_set(store, batch->item, batch->count, ttl_ms);
+    } else {
+        ephpm_ops()->set_items(batch->item, batch->count, ttl_ms);
+    }
     for (uint32_t i = 0; i < batch->count; i++) {
         if (UNEXPECTED(batch->item[i].result != KV_OK)) {
             end = batch->item[i].result == KV_BUSY ? BATCH_STOP
@@ -233,9 +242,6 @@ PHP_FUNCTION(ephpm_kv_mset)
     }
     left = zend_hash_num_elements(values);
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_BOOL(left == 0);
-    }
     ttl_ms = ephpm_ttl_ms(ttl);
     batch.count = 0;
     RETVAL_TRUE;
@@ -269,6 +275,31 @@ PHP_FUNCTION(ephpm_kv_mset)
 /* ------------------------------------------------------------------ */
 /* The whole store                                                     */
 
+/* Appends to `keys`, and returns the next cursor. */
+static uint64_t scan_step(kv_store_t *store, uint64_t cursor,
+                          const zend_string *prefix, uint64_t slots,
+                          HashTable *keys)
+{
+    kv_scan_t scan;
+    size_t key_len;
+
+    kv_scan_begin(store, &scan, cursor, ZSTR_VAL(prefix), ZSTR_LEN(prefix),
+                  slots);
+    while (kv_scan_key(store, &scan, &key_len) == KV_OK) {
+        zend_string *key = zend_string_alloc(key_len, 0);
+        zval entry;
+
+        if (kv_scan_copy(store, &scan, ZSTR_VAL(key)) != KV_OK) {
+            zend_string_efree(key);
+            continue;
+        }
+        ZSTR_VAL(key)[key_len] = '\0';
+        ZVAL_NEW_STR(&entry, key);
+        zend_hash_next_index_insert_new(keys, &entry);
+    }
+    return scan.cursor;
+}
+
 PHP_FUNCTION(ephpm_kv_scan)
 {
     zend_long cursor;
@@ -276,8 +307,8 @@ PHP_FUNCTION(ephpm_kv_scan)
     zend_long count = 100;
     kv_store_t *store;
     HashTable *keys;
-    kv_scan_t scan;
-    size_t key_len;
+    uint64_t slots;
+    uint64_t next;
 
     ZEND_PARSE_PARAMETERS_START(1, 3)
         Z_PARAM_LONG(cursor)
@@ -288,26 +319,16 @@ PHP_FUNCTION(ephpm_kv_scan)
 
     store = ephpm_current_store();
     keys = zend_new_array(0);
-    scan.cursor = 0;
-    if (EXPECTED(store != NULL)) {
-        kv_scan_begin(store, &scan, (uint64_t)cursor, ZSTR_VAL(prefix),
-                      ZSTR_LEN(prefix), count < 1 ? 1 : (uint64_t)count);
-        while (kv_scan_key(store, &scan, &key_len) == KV_OK) {
-            zend_string *key = zend_string_alloc(key_len, 0);
-            zval entry;
-
-            if (kv_scan_copy(store, &scan, ZSTR_VAL(key)) != KV_OK) {
-                zend_string_efree(key);
-                continue;
-            }
-            ZSTR_VAL(key)[key_len] = '\0';
-            ZVAL_NEW_STR(&entry, key);
-            zend_hash_next_index_insert_new(keys, &entry);
-        }
-    }
     array_init_size(return_value, 2);
-    add_next_index_long(return_value, (zend_long)scan.cursor);
+    add_next_index_long(return_value, 0);
     add_next_index_array(return_value, keys);
+    slots = count < 1 ? 1 : (uint64_t)count;
+    next = EXPECTED(store != NULL)
+        ? scan_step(store, (uint64_t)cursor, prefix, slots, keys)
+        : ephpm_ops()->scan((uint64_t)cursor, ZSTR_VAL(prefix),
+                            ZSTR_LEN(prefix), slots, keys);
+    ZVAL_LONG(zend_hash_index_find(Z_ARRVAL_P(return_value), 0),
+              (zend_long)next);
 }
 
 PHP_FUNCTION(ephpm_kv_del_prefix)
@@ -322,11 +343,11 @@ PHP_FUNCTION(ephpm_kv_del_prefix)
     ZEND_PARSE_PARAMETERS_END();
 
     store = ephpm_current_store();
-    if (UNEXPECTED(store == NULL)) {
-        RETURN_LONG(0);
-    }
-    result = kv_prefix_delete(store, ZSTR_VAL(prefix), ZSTR_LEN(prefix),
-                              &deleted);
+    result = EXPECTED(store != NULL)
+        ? kv_prefix_delete(store, ZSTR_VAL(prefix), ZSTR_LEN(prefix),
+                           &deleted)
+        : ephpm_ops()->remove_prefix(ZSTR_VAL(prefix), ZSTR_LEN(prefix),
+                                     &deleted);
     RETVAL_LONG((zend_long)deleted);
     if (UNEXPECTED(result != KV_OK)) {
         ephpm_warn(store, result, 0, 0);
@@ -335,14 +356,16 @@ PHP_FUNCTION(ephpm_kv_del_prefix)
 
 PHP_FUNCTION(ephpm_kv_stats)
 {
-    kv_stats_t stats = { 0 };
     kv_store_t *store;
+    kv_stats_t stats;
 
     ZEND_PARSE_PARAMETERS_NONE();
 
     store = ephpm_current_store();
     if (EXPECTED(store != NULL)) {
         kv_store_stats(store, &stats);
+    } else {
+        ephpm_ops()->stats(&stats);
     }
     array_init_size(return_value, 20);
 #define ADD(name) add_assoc_long(return_value, #name, (zend_long)stats.name)

@@ -20,10 +20,28 @@ ZEND_TSRMLS_CACHE_DEFINE()
 #endif
 
 static ephpm_store_lookup_fn store_lookup;
+static const ephpm_ops_t *(*store_elsewhere)(void);
 
 void ephpm_ext_set_lookup(ephpm_store_lookup_fn lookup)
 {
     store_lookup = lookup;
+}
+
+void ephpm_set_elsewhere(const ephpm_ops_t *(*elsewhere)(void))
+{
+    store_elsewhere = elsewhere;
+}
+
+const ephpm_ops_t *ephpm_elsewhere(void)
+{
+    return store_elsewhere != NULL ? store_elsewhere() : NULL;
+}
+
+ZEND_COLD const ephpm_ops_t *ephpm_ops(void)
+{
+    const ephpm_ops_t *ops = ephpm_elsewhere();
+
+    return ops != NULL ? ops : &ephpm_nowhere;
 }
 
 kv_store_t *ephpm_store_peek(void)
@@ -40,7 +58,7 @@ ZEND_COLD kv_store_t *ephpm_store_find(void)
 {
     const char *name;
 
-    if (EPHPM_G(store_missing)) {
+    if (EPHPM_G(store_missing) || ephpm_elsewhere() != NULL) {
         return NULL;
     }
     if (ephpm_store_peek() != NULL) {
@@ -158,7 +176,8 @@ static void info_number(const char *title, uint64_t number)
 static PHP_MINFO_FUNCTION(ephpm)
 {
     const char *name = EPHPM_G(store_name);
-    kv_store_t *store = ephpm_store_peek();
+    const ephpm_ops_t *elsewhere = ephpm_elsewhere();
+    kv_store_t *store = elsewhere == NULL ? ephpm_store_peek() : NULL;
     kv_config_t config;
     kv_stats_t stats;
 
@@ -169,7 +188,7 @@ static PHP_MINFO_FUNCTION(ephpm)
                              ephpm_session_available()
                                  ? "ephpm" : "none: PHP has no sessions");
     if (store == NULL) {
-        php_info_print_table_row(2, "Store", "none for this host");
+        ephpm_ops()->info();
     } else {
         php_info_print_table_row(2, "Store",
                                  name && *name ? name : "the host's");

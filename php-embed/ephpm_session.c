@@ -433,6 +433,12 @@ static PS_OPEN_FUNC(ephpm)
     if (session->store == NULL) {
         session->store = ephpm_current_store();
         if (session->store == NULL) {
+            if (ephpm_elsewhere() != NULL) {
+                php_error_docref(NULL, E_WARNING,
+                    "Sessions are kept where the store is, not through "
+                    "ephpm.kv_socket: set session.save_handler to another "
+                    "handler here");
+            }
             return FAILURE;
         }
     }

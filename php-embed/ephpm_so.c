@@ -1,7 +1,8 @@
 /* ephpm_so.c - ephpm.so: the extension by itself, for the PHP command line
  * and php-fpm.
  *
- * No host gives it a store, so it brings a private one: shared memory of
+ * No host gives it a store.  With ephpm.kv_socket it uses a running server's
+ * (ephpm_so_remote.c); else it brings a private one: shared memory of
  * ephpm.cli_size that this PHP and the processes it forks have in common,
  * php-fpm's children or those of pcntl_fork().
  *
@@ -16,7 +17,7 @@
  * work to the next.  `made` is set last.
  */
 
-#include "php_ephpm.h"
+#include "ephpm_so.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -128,6 +129,17 @@ static kv_store_t *private_lookup(const char *name)
     return EPHPM_G(own_store);
 }
 
+PHP_INI_BEGIN()
+    STD_PHP_INI_ENTRY("ephpm.kv_socket", "", PHP_INI_SYSTEM, OnUpdateString,
+                      kv_socket, zend_ephpm_globals, ephpm_globals)
+    STD_PHP_INI_ENTRY("ephpm.kv_password_file", "", PHP_INI_SYSTEM,
+                      OnUpdateString, kv_password_file, zend_ephpm_globals,
+                      ephpm_globals)
+    STD_PHP_INI_ENTRY("ephpm.kv_timeout", "5", PHP_INI_SYSTEM,
+                      OnUpdateLongGEZero, kv_timeout, zend_ephpm_globals,
+                      ephpm_globals)
+PHP_INI_END()
+
 static zend_module_entry so_entry;
 
 static zend_result so_startup(INIT_FUNC_ARGS)
@@ -135,10 +147,22 @@ static zend_result so_startup(INIT_FUNC_ARGS)
     zend_result result = ephpm_module_entry.module_startup_func(
         INIT_FUNC_ARGS_PASSTHRU);
 
+    if (result == SUCCESS) {
+        REGISTER_INI_ENTRIES();
+    }
     if (result == SUCCESS && area == NULL) {
         map_area();
     }
     return result;
+}
+
+static void so_globals_end(void *globals)
+{
+    zend_ephpm_globals *ending = globals;
+
+    ephpm_remote_free(ending->remote);
+    ending->remote = NULL;
+    ephpm_module_entry.globals_dtor(globals);
 }
 
 ZEND_DLEXPORT zend_module_entry *get_module(void);
@@ -147,6 +171,8 @@ ZEND_DLEXPORT zend_module_entry *get_module(void)
 {
     so_entry = ephpm_module_entry;
     so_entry.module_startup_func = so_startup;
+    so_entry.globals_dtor = so_globals_end;
     ephpm_ext_set_lookup(private_lookup);
+    ephpm_set_elsewhere(ephpm_remote_ops);
     return &so_entry;
 }

@@ -44,6 +44,17 @@ php_embed_libephpm_jobs_la_SOURCES = \
 	php-embed/ephpm_snapshot.c \
 	php-embed/ephpm_snapshot.h
 
+# A client of a running server's store, for who has none: ephpm.so and cli.
+noinst_LTLIBRARIES += php-embed/libephpm_socket.la
+php_embed_libephpm_socket_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+php_embed_libephpm_socket_la_CFLAGS = $(AM_CFLAGS) $(HIREDIS_CFLAGS)
+php_embed_libephpm_socket_la_LIBADD = $(HIREDIS_LIBS)
+php_embed_libephpm_socket_la_SOURCES = \
+	php-embed/ephpm_socket.c \
+	php-embed/ephpm_socket.h \
+	php-embed/ephpm_socket_dial.c \
+	php-embed/ephpm_socket_private.h
+
 # The extension: contained in each server module, and by itself ephpm.so.
 if HAVE_PHP
 noinst_LTLIBRARIES += php-embed/libephpm_ext.la
@@ -56,6 +67,7 @@ php_embed_libephpm_ext_la_SOURCES = \
 	php-embed/ephpm_kv.c \
 	php-embed/ephpm_kv_compare.c \
 	php-embed/ephpm_kv_many.c \
+	php-embed/ephpm_kv_nowhere.c \
 	php-embed/ephpm_module.c \
 	php-embed/ephpm_session.c \
 	php-embed/php_ephpm.h
@@ -94,8 +106,12 @@ phpext_LTLIBRARIES = php-embed/ephpm.la
 php_embed_ephpm_la_CPPFLAGS = $(php_embed_libephpm_ext_la_CPPFLAGS)
 php_embed_ephpm_la_CFLAGS = $(PHP_EMBED_CFLAGS)
 php_embed_ephpm_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
-php_embed_ephpm_la_LIBADD = php-embed/libephpm_ext.la kvcore/libkvcore.la
-php_embed_ephpm_la_SOURCES = php-embed/ephpm_so.c
+php_embed_ephpm_la_LIBADD = php-embed/libephpm_ext.la \
+	php-embed/libephpm_socket.la kvcore/libkvcore.la
+php_embed_ephpm_la_SOURCES = \
+	php-embed/ephpm_so.c \
+	php-embed/ephpm_so.h \
+	php-embed/ephpm_so_remote.c
 endif
 
 # An empty library whose SONAME is the file a module shall ask ld.so for;

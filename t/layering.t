@@ -20,7 +20,7 @@ my %may = (
         own     => ['php-embed'],
         headers => [ map { "kvcore/$_" }
                 qw(kv.h kv_atomic.h kv_futex.h kv_life.h) ],
-        system  => ['PHP'],
+        system  => [ 'PHP', 'hiredis' ],
     },
     'mod_ephpm' => {
         own     => [ 'mod_ephpm', 'php-embed' ],
@@ -32,7 +32,10 @@ my %may = (
         headers => ['kvcore/kv.h'],
         system  => [ 'PHP', 'nginx' ],
     },
-    'cli' => { own => ['cli'], headers => [], system => ['TOML'] },
+    'cli' => {
+        own => ['cli'], headers => ['php-embed/ephpm_socket.h'],
+        system => [ 'TOML', 'hiredis' ],
+    },
 );
 
 my %system_kind = (
@@ -113,6 +116,18 @@ my @php = grep { slurp($_) =~ m{#\s*include\s*"ephpm_(?:sapi|pool|ext)\.h"} }
     glob "$top/ngx_ephpm/*";
 is join(' ', map { basename($_) } @php), 'ngx_http_ephpm_php.c',
     'ngx_ephpm: one file knows PHP';
+
+# The modules have the store itself: of php-embed only its client of a
+# listener, which they do not contain, knows hiredis.
+my @hiredis = grep { slurp($_) =~ m{#\s*include\s*<hiredis/} }
+    glob "$top/php-embed/*";
+is join(' ', map { basename($_) } @hiredis), 'ephpm_socket.h',
+    'php-embed: one header knows hiredis';
+my @client = grep { slurp($_) =~ m{#\s*include\s*"ephpm_socket\.h"} }
+    glob "$top/{mod_ephpm,ngx_ephpm,php-embed}/*";
+is join(' ', map { basename($_) } @client),
+    'ephpm_so_remote.c ephpm_socket_private.h',
+    'what is in the modules has no client of a listener';
 
 # toml++ is C++ and slow to compile: one file of ours knows it.
 my @toml = grep { slurp($_) =~ m{#\s*include\s*<toml\+\+/} }

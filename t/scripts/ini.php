@@ -5,7 +5,8 @@ declare(strict_types=1);
 require_once __DIR__ . '/lib.php';
 
 show('loaded', extension_loaded('ephpm'));
-show('settings', array_keys(ini_get_all('ephpm', false)));
+// ephpm.so alone has ephpm.kv_...
+show('settings', array_values(preg_grep('/^ephpm\.kv_/', array_keys(ini_get_all('ephpm', false)), PREG_GREP_INVERT)));
 foreach (['ephpm.store' => 'other', 'ephpm.cli_size' => '64M'] as $name => $value) {
     show("{$name} is the administrator's", ini_set($name, $value));
     show('access', ini_get_all('ephpm')[$name]['access'] === INI_SYSTEM);

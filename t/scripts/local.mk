@@ -1,7 +1,7 @@
 # PHP scripts and their expected answers, for every host of the extension.
 
-dist_check_SCRIPTS += t/scripts/run.t t/scripts/so.t
-TESTS += t/scripts/run.t t/scripts/so.t
+dist_check_SCRIPTS += t/scripts/run.t t/scripts/so-socket.t t/scripts/so.t
+TESTS += t/scripts/run.t t/scripts/so-socket.t t/scripts/so.t
 EXTRA_DIST += \
 	t/scripts/arguments-strict.expect \
 	t/scripts/arguments-strict.php \

@@ -23,7 +23,7 @@ $round = static function () use ($key, $long): void {
     }
     ephpm_kv_setifeq($key, 'value', $long);
     ephpm_kv_delifeq($key, 'value');
-    ephpm_kv_wait($key, 0, 0);
+    @ephpm_kv_wait($key, 0, 0);
     ephpm_kv_scan(0, $key, 100_000);
     ephpm_kv_getdel($key);
     ephpm_kv_getdel('5');

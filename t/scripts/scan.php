@@ -60,6 +60,13 @@ $found = scan_all($prefix, 100_000);
 show('odd keys', array_diff($odd, $found));
 show('expired', in_array("{$prefix}late", $found, true));
 
+// What are patterns elsewhere are letters here.
+foreach (['*', '?', '[', '[1]', '\\', '\\*', '1*', '^'] as $letters) {
+    ephpm_kv_set("{$prefix}{$letters}x", 'v');
+    show("prefix {$letters}", scan_all("{$prefix}{$letters}", 100_000));
+    show("del_prefix {$letters}", ephpm_kv_del_prefix("{$prefix}{$letters}"));
+}
+
 show('del_prefix', ephpm_kv_del_prefix("{$prefix}49"));
 show('again', ephpm_kv_del_prefix("{$prefix}49"));
 show('other than all', ephpm_kv_exists("{$prefix}48"));
