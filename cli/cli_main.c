@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 
+#include "cli_kv.h"
 #include "cli_serve.h"
 
 #include <getopt.h>
@@ -15,6 +16,7 @@ static const char usage[] =
     "[--listen ADDR:PORT]\n"
     "                   [--document-root DIR] [--module-dir DIR]\n"
     "                   [--httpd FILE | --nginx FILE]\n"
+    "       ephpm kv [OPTION...] get|set|ttl|del|scan|stats|flush ...\n"
     "       ephpm --version | --help\n";
 
 static const char help[] =
@@ -33,7 +35,11 @@ static const char help[] =
     "  --httpd FILE          the httpd program (default: as configured)\n"
     "  --nginx FILE          the nginx program (default: as configured)\n"
     "\n"
-    "The options win over the file.  ephpm(1) has the file's keys and the "
+    "The options win over the file.\n"
+    "\n"
+    "ephpm kv works on the store of a running server; ephpm kv --help says "
+    "how.\n"
+    "ephpm(1) has the file's keys and the "
     "exit codes.\n";
 
 static int misused(const char *what, const char *which)
@@ -155,6 +161,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "serve") == 0) {
         return serve(argc - 1, argv + 1);
+    }
+    if (strcmp(argv[1], "kv") == 0) {
+        return cli_kv(argc - 1, argv + 1);
     }
     return misused("there is no command ", argv[1]);
 }
