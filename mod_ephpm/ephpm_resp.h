@@ -38,6 +38,7 @@ typedef struct ephpm_resp_line {
     apr_size_t password_bytes;
     int listener;               /* since post_config; -1: its socket's file
                                  * was replaced while the server ran */
+    resp_service_t *service;    /* in the helper */
 } ephpm_resp_line_t;
 
 #define EPHPM_RESP_LINE(i)                                                  \

@@ -115,14 +115,13 @@ static kv_store_t *attach(server_rec *server, int index)
 
 /* @return false: said why in the log */
 static bool add_line(server_rec *server, resp_server_t *serving,
-                     const ephpm_resp_line_t *line)
+                     ephpm_resp_line_t *line)
 {
     resp_settings_t settings = {
         .name = line->store_name,
         .password = line->password,
         .password_bytes = line->password_bytes,
     };
-    resp_service_t *service;
     kv_store_t *store;
 
     if (line->listener < 0) {
@@ -132,9 +131,9 @@ static bool add_line(server_rec *server, resp_server_t *serving,
     if (store == NULL) {
         return false;
     }
-    service = resp_service_create(store, &settings);
-    if (service == NULL
-        || !resp_server_add(serving, line->listener, service)) {
+    line->service = resp_service_create(store, &settings);
+    if (line->service == NULL
+        || !resp_server_add(serving, line->listener, line->service)) {
         ap_log_error(APLOG_MARK, APLOG_ERR, errno, server,
                      "%s: EphpmResp %s cannot be served", line->where,
                      line->address);
@@ -186,6 +185,9 @@ static int serve(server_rec *server, unsigned most_clients)
     }
     loop = NULL;
     resp_server_destroy(serving);
+    for (int i = 0; i < ephpm_settings.resp->nelts; i++) {
+        resp_service_destroy(EPHPM_RESP_LINE(i)->service);
+    }
     ephpm_stores_detach();
     return ended_well ? EXIT_SUCCESS : EXIT_FAILURE;
 }
