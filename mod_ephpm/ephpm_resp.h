@@ -25,6 +25,7 @@
 
 #include "mod_ephpm.h"
 
+#include "ephpm_status.h"
 #include "resp_server.h"
 
 /** A line of the configuration. */
@@ -40,6 +41,10 @@ typedef struct ephpm_resp_line {
                                  * was replaced while the server ran */
     resp_service_t *service;    /* in the helper */
 } ephpm_resp_line_t;
+
+/** What the helper says of each line, for the status page.
+ * @param count  receives their number */
+const ephpm_status_resp_t *ephpm_resp_status(apr_pool_t *pool, size_t *count);
 
 #define EPHPM_RESP_LINE(i)                                                  \
     (&APR_ARRAY_IDX(ephpm_settings.resp, i, ephpm_resp_line_t))

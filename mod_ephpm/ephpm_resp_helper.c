@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -33,6 +34,72 @@ APLOG_USE_MODULE(ephpm);
 /* Descriptors that are no client's. */
 #define OTHER_FILES 64u
 #define IDLE_SECONDS 3600u
+
+/* ------------------------------------------------------------------ */
+/* Figures for the status page                                         */
+
+/* One for each line; shared, from this cycle's helper to its children.  A
+ * script may write there too: who reads believes nothing but numbers. */
+static resp_stats_t *figures;
+static pid_t started_by;
+
+static apr_size_t figures_bytes(void)
+{
+    return (apr_size_t)ephpm_settings.resp->nelts * sizeof(*figures);
+}
+
+/* Children inherit the mapping, and may run this when they exit. */
+static apr_status_t drop_figures(void *unused)
+{
+    (void)unused;
+    if (getpid() == started_by && figures != NULL) {
+        munmap(figures, figures_bytes());
+        figures = NULL;
+    }
+    return APR_SUCCESS;
+}
+
+static void make_figures(apr_pool_t *pconf)
+{
+    figures = mmap(NULL, figures_bytes(), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (figures == MAP_FAILED) {
+        figures = NULL;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, ephpm_main_server,
+            "the status page has no figures of EphpmResp, for shared memory "
+            "cannot be had");
+        return;
+    }
+    apr_pool_cleanup_register(pconf, NULL, drop_figures,
+                              apr_pool_cleanup_null);
+}
+
+const ephpm_status_resp_t *ephpm_resp_status(apr_pool_t *pool, size_t *count)
+{
+    int lines = figures != NULL ? ephpm_settings.resp->nelts : 0;
+    ephpm_status_resp_t *list = apr_pcalloc(pool, (apr_size_t)(lines + 1)
+                                                  * sizeof(*list));
+
+    for (int i = 0; i < lines; i++) {
+        const resp_stats_t stats = figures[i];
+
+        list[i] = (ephpm_status_resp_t){
+            .address = EPHPM_RESP_LINE(i)->address,
+            .store = EPHPM_RESP_LINE(i)->store_name,
+            .clients = stats.clients,
+            .connections = stats.connections,
+            .commands = stats.commands,
+            .errors = stats.errors,
+            .protocol_errors = stats.protocol_errors,
+            .auth_failures = stats.auth_failures,
+            .drops = stats.drops,
+            .input_bytes = stats.input_bytes,
+            .output_bytes = stats.output_bytes,
+        };
+    }
+    *count = (size_t)lines;
+    return list;
+}
 
 /* ------------------------------------------------------------------ */
 /* The helper's own process                                            */
@@ -113,6 +180,24 @@ static kv_store_t *attach(server_rec *server, int index)
     return store->handle;
 }
 
+/* One that is leaving has a successor, whose figures count. */
+static void tell_figures(void *unused)
+{
+    (void)unused;
+    if (told != 0 || figures == NULL) {
+        return;
+    }
+    for (int i = 0; i < ephpm_settings.resp->nelts; i++) {
+        const resp_service_t *service = EPHPM_RESP_LINE(i)->service;
+
+        if (service != NULL) {
+            resp_service_stats(service, &figures[i]);
+        } else {
+            memset(&figures[i], 0, sizeof(figures[i]));
+        }
+    }
+}
+
 /* @return false: said why in the log */
 static bool add_line(server_rec *server, resp_server_t *serving,
                      ephpm_resp_line_t *line)
@@ -159,6 +244,7 @@ static int serve(server_rec *server, unsigned most_clients)
     const resp_server_settings_t settings = {
         .clients_max = most_clients,
         .idle_seconds = IDLE_SECONDS,
+        .each_second = tell_figures,
     };
     resp_server_t *serving = resp_server_create(&settings);
     bool ended_well;
@@ -241,7 +327,6 @@ typedef struct kept {
 
 /* This cycle's. */
 static kept_helper_t *helper;
-static pid_t started_by;
 static apr_time_t started_at;
 static unsigned pause_s;
 static apr_pool_t *helper_pool;
@@ -372,7 +457,9 @@ int ephpm_resp_start(apr_pool_t *pconf)
     helper_pool = pconf;
     started_by = getpid();
     pause_s = 0;
+    figures = NULL;
     if (ephpm_settings.resp->nelts > 0) {
+        make_figures(pconf);
         done = start();
     }
     if (done == OK) {

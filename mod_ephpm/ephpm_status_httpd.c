@@ -2,7 +2,7 @@
  * that its graphs are drawn from.
  */
 
-#include "mod_ephpm.h"
+#include "ephpm_resp.h"
 
 #include "ephpm_facts.h"
 #include "ephpm_status.h"
@@ -175,6 +175,7 @@ static void collect(request_rec *r, ephpm_status_t *status)
     if (!config->kv_off && config->store >= 0) {
         status->own_store = status->stores[config->store].name;
     }
+    status->resp = ephpm_resp_status(r->pool, &status->resp_count);
     count_workers(&status->workers);
     if (ephpm_jobs != NULL) {
         ask_runners(r, status);

@@ -117,6 +117,21 @@ typedef struct ephpm_status_runners {
     uint64_t queue_us;          /* requests have waited, together */
 } ephpm_status_runners_t;
 
+/** A listener for Redis's protocol; figures since its process began. */
+typedef struct ephpm_status_resp {
+    const char *address;
+    const char *store;          /* its name */
+    uint64_t clients;           /* connected now */
+    uint64_t connections;
+    uint64_t commands;
+    uint64_t errors;            /* commands answered with one */
+    uint64_t protocol_errors;   /* connections closed for one */
+    uint64_t auth_failures;     /* wrong passwords */
+    uint64_t drops;             /* connections that left too much unread */
+    uint64_t input_bytes;
+    uint64_t output_bytes;
+} ephpm_status_resp_t;
+
 /** All that is told.  Strings are the host's and not NULL, but where that is
  * said. */
 typedef struct ephpm_status {
@@ -132,6 +147,8 @@ typedef struct ephpm_status {
     ephpm_status_opcache_t opcache;
     ephpm_status_workers_t workers;
     const ephpm_status_runners_t *runners;      /* NULL: PHP runs in line */
+    const ephpm_status_resp_t *resp;
+    size_t resp_count;
     /** Pass the PHP extensions that are loaded; `version` may be NULL. */
     void (*each_extension)(const struct ephpm_status *status,
                            void (*pass)(void *to, const char *name,

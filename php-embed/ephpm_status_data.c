@@ -134,6 +134,30 @@ static const figure_t runner_figures[] = {
 };
 #define RUNNER_FIGURES (sizeof(runner_figures) / sizeof(runner_figures[0]))
 
+#define RESP(field) false, offsetof(ephpm_status_resp_t, field)
+
+static const figure_t resp_figures[] = {
+    { "clients", "clients", GAUGE, RESP(clients), "Clients connected." },
+    { "connections", "connections_total", COUNTER, RESP(connections),
+      "Connections accepted." },
+    { "commands", "commands_total", COUNTER, RESP(commands),
+      "Commands run, or refused." },
+    { "errors", "errors_total", COUNTER, RESP(errors),
+      "Commands answered with an error." },
+    { "protocol_errors", "protocol_errors_total", COUNTER,
+      RESP(protocol_errors),
+      "Connections closed for what is not the protocol." },
+    { "auth_failures", "auth_failures_total", COUNTER, RESP(auth_failures),
+      "Wrong passwords." },
+    { "drops", "drops_total", COUNTER, RESP(drops),
+      "Connections closed because too much was left unread." },
+    { "input_bytes", "input_bytes_total", COUNTER, RESP(input_bytes),
+      "Bytes received." },
+    { "output_bytes", "output_bytes_total", COUNTER, RESP(output_bytes),
+      "Bytes sent." },
+};
+#define RESP_FIGURES (sizeof(resp_figures) / sizeof(resp_figures[0]))
+
 static uint64_t value_of(const figure_t *figure, const void *facts)
 {
     const char *at = (const char *)facts + figure->offset;
@@ -354,6 +378,24 @@ static void json_runners(ephpm_text_t *text,
     ephpm_text_raw(text, "}");
 }
 
+static void json_resp(ephpm_text_t *text, const ephpm_status_t *status)
+{
+    ephpm_text_raw(text, "  \"resp\": [");
+    for (size_t i = 0; i < status->resp_count; i++) {
+        ephpm_text_raw(text, i > 0 ? ",\n    {" : "\n    {");
+        pair(text, "address", status->resp[i].address);
+        ephpm_text_raw(text, ", ");
+        pair(text, "store", status->resp[i].store);
+        for (size_t f = 0; f < RESP_FIGURES; f++) {
+            ephpm_text_raw(text, f % 4 == 0 ? ",\n     " : ", ");
+            number(text, resp_figures[f].key,
+                   value_of(&resp_figures[f], &status->resp[i]));
+        }
+        ephpm_text_raw(text, "}");
+    }
+    ephpm_text_raw(text, "],\n");
+}
+
 static void json_workers(ephpm_text_t *text, const ephpm_status_t *status)
 {
     ephpm_text_raw(text, "  \"workers\": {");
@@ -389,6 +431,9 @@ void ephpm_status_json(ephpm_text_t *text, const ephpm_status_t *status)
     ephpm_text_raw(text, "],\n");
     json_php(text, status);
     json_opcache(text, &status->opcache);
+    if (status->resp_count > 0) {
+        json_resp(text, status);
+    }
     if (status->runners != NULL) {
         json_runners(text, status->runners);
         ephpm_text_raw(text, ephpm_status_has_workers(status) ? ",\n" : "");
@@ -552,6 +597,22 @@ static void metrics_runners(ephpm_text_t *text,
     ephpm_text_raw(text, "\n");
 }
 
+static void metrics_resp(ephpm_text_t *text, const ephpm_status_t *status)
+{
+    static const char prefix[] = "ephpm_resp_";
+
+    for (size_t f = 0; f < RESP_FIGURES; f++) {
+        const figure_t *figure = &resp_figures[f];
+
+        family(text, prefix, figure->metric, figure->kind, figure->help);
+        for (size_t i = 0; i < status->resp_count; i++) {
+            sample(text, prefix, figure->metric, "address",
+                   status->resp[i].address,
+                   value_of(figure, &status->resp[i]));
+        }
+    }
+}
+
 void ephpm_status_metrics(ephpm_text_t *text, const ephpm_status_t *status)
 {
     family(text, "ephpm_", "build_info", GAUGE, "Versions; always 1.");
@@ -570,6 +631,9 @@ void ephpm_status_metrics(ephpm_text_t *text, const ephpm_status_t *status)
     }
     if (status->runners != NULL) {
         metrics_runners(text, status->runners);
+    }
+    if (status->resp_count > 0) {
+        metrics_resp(text, status);
     }
     metrics_opcache(text, &status->opcache);
     metrics_of_stores(text, status);

@@ -527,6 +527,25 @@ static void runners_section(ephpm_text_t *text,
     ephpm_text_raw(text, "</table>\n</section>\n");
 }
 
+static void resp_section(ephpm_text_t *text, const ephpm_status_resp_t *resp)
+{
+    ephpm_text_raw(text, "<section>\n<h2>Redis\xe2\x80\x99s protocol, ");
+    ephpm_text_html(text, resp->address);
+    ephpm_text_raw(text, "</h2>\n<table>\n");
+    row_text(text, "Store", resp->store);
+    row_count(text, "Clients", resp->clients);
+    row_count(text, "Connections", resp->connections);
+    row_count(text, "Commands", resp->commands);
+    row_count(text, "Answered with an error", resp->errors);
+    row_count(text, "Wrong passwords", resp->auth_failures);
+    row_count(text, "Closed for what is not the protocol",
+              resp->protocol_errors);
+    row_count(text, "Closed for leaving answers unread", resp->drops);
+    row_bytes(text, "Received", resp->input_bytes);
+    row_bytes(text, "Sent", resp->output_bytes);
+    ephpm_text_raw(text, "</table>\n</section>\n");
+}
+
 typedef struct names {
     ephpm_text_t *text;
     const char *comma;
@@ -743,6 +762,9 @@ void ephpm_status_page(ephpm_text_t *text, const ephpm_status_t *status,
     }
     if (ephpm_status_has_workers(status)) {
         workers_section(text, &status->workers);
+    }
+    for (size_t i = 0; i < status->resp_count; i++) {
+        resp_section(text, &status->resp[i]);
     }
     php_section(text, status);
     opcache_section(text, &status->opcache);

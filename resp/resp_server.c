@@ -68,6 +68,9 @@ struct resp_server {
     unsigned clients_max;
     unsigned clients;
     int64_t idle_ms;           /* 0: never */
+    void (*each_second)(void *context);
+    void *context;
+    int64_t second_ms;         /* when that is due */
     int64_t now_ms;
     atomic_int told;           /* TOLD_... */
     int64_t leaves_ms;         /* 0: not yet leaving */
@@ -642,6 +645,10 @@ resp_server_t *resp_server_create(const resp_server_settings_t *settings)
     raise_files(server->clients_max);
     server->idle_ms = settings != NULL
         ? (int64_t)settings->idle_seconds * 1000 : 0;
+    if (settings != NULL) {
+        server->each_second = settings->each_second;
+        server->context = settings->context;
+    }
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     event.data.ptr = server;
@@ -730,15 +737,18 @@ bool resp_server_run(resp_server_t *server)
 {
     int told;
 
+    server->now_ms = clock_ms();
     while ((told = atomic_load(&server->told)) != TOLD_TO_STOP) {
         struct epoll_event events[EVENTS];
         int count;
 
-        if (told == TOLD_TO_DRAIN) {
-            server->now_ms = clock_ms();
-            if (!drain(server)) {
-                break;
-            }
+        if (told == TOLD_TO_DRAIN && !drain(server)) {
+            break;
+        }
+        if (server->each_second != NULL
+            && server->now_ms >= server->second_ms) {
+            server->second_ms = server->now_ms + TICK_MS;
+            server->each_second(server->context);
         }
         count = epoll_wait(server->epoll, events, EVENTS,
                            server->unfinished != NULL ? 0

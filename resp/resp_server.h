@@ -32,6 +32,10 @@ typedef struct resp_server_settings {
      * as far as it may be. */
     unsigned clients_max;
     unsigned idle_seconds;     /* 0: never closed for being idle */
+    /* Called when it begins to serve and about once a second, with nothing
+     * of a client's under way.  NULL: nobody. */
+    void (*each_second)(void *context);
+    void *context;
 } resp_server_settings_t;
 
 #define RESP_ADDRESS_BYTES 128

@@ -100,10 +100,10 @@ my $keys = slurp("$top/cli/cli_toml.cc");
 # metric after a prefix.
 my $status = slurp("$top/php-embed/ephpm_status_data.c");
 my (%metric, %key);
-for my $of (qw(store opcache runner)) {
+for my $of (qw(store opcache runner resp)) {
     my ($table) = $status =~ /\b${of}_figures\[\] = \{\n(.*?)^\};/ms;
     my $prefix = { store => 'ephpm_kv', opcache => 'ephpm_opcache',
-        runner => 'ephpm' }->{$of};
+        runner => 'ephpm', resp => 'ephpm_resp' }->{$of};
     while ($table =~ /^    \{ "(\w+)", "(\w+)"/mg) {
         $key{$1} = $metric{"${prefix}_$2"} = 1;
     }

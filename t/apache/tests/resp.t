@@ -6,8 +6,10 @@ use EphpmTest;
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
+use JSON::PP qw(decode_json);
 use OwnServer;
 use Runners ();
+use StatusForms qw(bad_metrics ill_formed);
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -147,6 +149,7 @@ my $sockets = "$ENV{EPHPM_SCRATCH}/sockets";
 mkdir $sockets;
 my $php = "<FilesMatch \"\\.php\$\">\nSetHandler application/x-httpd-php\n"
     . "</FilesMatch>\n";
+$php .= "<Location /status>\nSetHandler ephpm-status\n</Location>\n";
 my $common = "${store}EphpmStore other 4M\nStartServers 2\nMinSpareServers 1\n"
     . "MaxSpareServers 2\nMaxRequestWorkers 4\n$php";
 my $lines = "EphpmResp 127.0.0.1:$port\n"
@@ -202,6 +205,34 @@ like ask($stranger, 'AUTH', "open sesame\n"), qr/^-WRONGPASS/,
     '... the line\'s end is none of it';
 is ask($stranger, 'AUTH', 'open sesame'), '+OK', '... and the right one';
 is ask($stranger, 'GET', 'a'), 'from afar', '... opens';
+
+# --- what the status says of it
+
+sub figures {
+    my $json = eval { decode_json($server->get('/status?json')->{body}) };
+    return { map { $_->{address} => $_ } @{ $json ? $json->{resp} // [] : [] } };
+}
+my $secured = "unix:$sockets/b";
+ok wait_until(sub { (figures()->{$secured}{auth_failures} // 0) == 1001 }),
+    'the status counts wrong passwords';
+my $figures = figures();
+is join(' ', sort keys %$figures), "127.0.0.1:$port unix:$sockets/a $secured",
+    '... and has each address';
+is_deeply [ sort keys %{ $figures->{$secured} } ], [ sort qw(address store
+    clients connections commands errors protocol_errors auth_failures drops
+    input_bytes output_bytes) ], '... with the keys of the manual';
+is $figures->{$secured}{clients}, 1, '... its clients';
+is $figures->{$secured}{store}, 'default', '... its store';
+cmp_ok $figures->{"127.0.0.1:$port"}{commands}, '>=', $numbers + 3,
+    '... its commands';
+my $metrics = $server->get('/status?metrics')->{body};
+is bad_metrics($metrics), '', '... metrics follow the format';
+like $metrics, qr/^ephpm_resp_auth_failures_total\{address="\Q$secured\E"\} 1001$/m,
+    '... and have them too';
+my $page = $server->get('/status')->{body};
+is ill_formed($page), '', '... the page is well-formed';
+like $page, qr{Redis\xe2\x80\x99s protocol, \Q$secured\E</h2>.*<th>Wrong passwords</th><td>1,001<}s,
+    '... and shows them';
 
 # --- many clients
 
@@ -353,6 +384,7 @@ $server->configure($common);
 ok $server->graceful, 'no lines, and a restart';
 ok !client($second), '... nobody listens';
 ok wait_until(sub { !helpers() }), '... and there is no helper';
+unlike $server->get('/status?json')->{body}, qr/"resp"/, '... nor a figure';
 
 # --- the end
 
