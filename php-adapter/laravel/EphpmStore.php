@@ -32,8 +32,15 @@ final class EphpmStore extends TaggableStore implements LockProvider
         $this->ops = $ops ?? new SapiKvOps();
     }
 
+    /**
+     * @param string|array<string> $key one, for several are for many()
+     */
     public function get($key): mixed
     {
+        if (\is_array($key)) {
+            throw new \InvalidArgumentException('get() is for one key; many() is for several.');
+        }
+
         return self::decoded($this->ops->get($this->prefix . $key));
     }
 
@@ -81,7 +88,7 @@ final class EphpmStore extends TaggableStore implements LockProvider
     public function increment($key, $value = 1): int|false
     {
         try {
-            return $this->ops->incrBy($this->prefix . $key, (int) $value);
+            return $this->ops->incrBy($this->prefix . $key, self::step($value));
         } catch (\RuntimeException) {
             return false;
         }
@@ -92,7 +99,7 @@ final class EphpmStore extends TaggableStore implements LockProvider
      */
     public function decrement($key, $value = 1): int|false
     {
-        return $this->increment($key, -(int) $value);
+        return $this->increment($key, -self::step($value));
     }
 
     public function forever($key, $value): bool
@@ -130,6 +137,11 @@ final class EphpmStore extends TaggableStore implements LockProvider
     public function restoreLock($name, $owner): EphpmLock
     {
         return $this->lock($name, 0, $owner);
+    }
+
+    private static function step(mixed $value): int
+    {
+        return is_numeric($value) ? (int) $value : throw new \InvalidArgumentException('A counter moves by a number.');
     }
 
     private static function encoded(mixed $value): string

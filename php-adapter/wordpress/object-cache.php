@@ -17,112 +17,210 @@ declare(strict_types=1);
 
 defined('ABSPATH') || exit;
 
+/**
+ * Called by WordPress before anything else.
+ */
 function wp_cache_init(): void
 {
     $GLOBALS['wp_object_cache'] = new WP_Object_Cache();
 }
 
+/**
+ * Sets what is not there yet.
+ *
+ * @param mixed $expire in seconds, here and below; 0: for ever
+ */
 function wp_cache_add(mixed $key, mixed $data, mixed $group = '', mixed $expire = 0): bool
 {
-    return $GLOBALS['wp_object_cache']->add($key, $data, $group, (int) $expire);
+    return ephpm_wp_cache()->add($key, $data, $group, ephpm_wp_cache_int($expire));
 }
 
+/**
+ * @param array<mixed> $data by key
+ *
+ * @return array<bool> by key
+ */
 function wp_cache_add_multiple(array $data, mixed $group = '', mixed $expire = 0): array
 {
-    return ephpm_wp_cache_each($data, static fn(mixed $key, mixed $value): bool => wp_cache_add($key, $value, $group, $expire));
+    return ephpm_wp_cache_each($data, static fn(int|string $key, mixed $value): bool => wp_cache_add($key, $value, $group, $expire));
 }
 
+/**
+ * Sets what is there already.
+ */
 function wp_cache_replace(mixed $key, mixed $data, mixed $group = '', mixed $expire = 0): bool
 {
-    return $GLOBALS['wp_object_cache']->replace($key, $data, $group, (int) $expire);
+    return ephpm_wp_cache()->replace($key, $data, $group, ephpm_wp_cache_int($expire));
 }
 
+/**
+ * @return bool false: there is no room, and what was there is gone
+ */
 function wp_cache_set(mixed $key, mixed $data, mixed $group = '', mixed $expire = 0): bool
 {
-    return $GLOBALS['wp_object_cache']->set($key, $data, $group, (int) $expire);
+    return ephpm_wp_cache()->set($key, $data, $group, ephpm_wp_cache_int($expire));
 }
 
+/**
+ * @param array<mixed> $data by key
+ *
+ * @return array<bool> by key
+ */
 function wp_cache_set_multiple(array $data, mixed $group = '', mixed $expire = 0): array
 {
-    return ephpm_wp_cache_each($data, static fn(mixed $key, mixed $value): bool => wp_cache_set($key, $value, $group, $expire));
+    return ephpm_wp_cache_each($data, static fn(int|string $key, mixed $value): bool => wp_cache_set($key, $value, $group, $expire));
 }
 
+/**
+ * @param mixed $force true: from the store, whatever this request knows
+ * @param mixed $found whether it is there, even as false
+ *
+ * @return mixed false: it is not there
+ */
 function wp_cache_get(mixed $key, mixed $group = '', mixed $force = false, mixed &$found = null): mixed
 {
-    return $GLOBALS['wp_object_cache']->get($key, $group, (bool) $force, $found);
+    return ephpm_wp_cache()->get($key, $group, (bool) $force, $found);
 }
 
+/**
+ * @return array<mixed> by key; false: it is not there
+ */
 function wp_cache_get_multiple(mixed $keys, mixed $group = '', mixed $force = false): array
 {
-    return $GLOBALS['wp_object_cache']->get_multiple((array) $keys, $group, (bool) $force);
+    return ephpm_wp_cache()->get_multiple((array) $keys, $group, (bool) $force);
 }
 
+/**
+ * @return bool false: it was not there
+ */
 function wp_cache_delete(mixed $key, mixed $group = ''): bool
 {
-    return $GLOBALS['wp_object_cache']->delete($key, $group);
+    return ephpm_wp_cache()->delete($key, $group);
 }
 
+/**
+ * @param array<int|string> $keys
+ *
+ * @return array<bool> by key
+ */
 function wp_cache_delete_multiple(array $keys, mixed $group = ''): array
 {
-    return ephpm_wp_cache_each(array_flip($keys), static fn(mixed $key): bool => wp_cache_delete($key, $group));
+    return ephpm_wp_cache_each(array_flip($keys), static fn(int|string $key): bool => wp_cache_delete($key, $group));
 }
 
+/**
+ * @return int|false false: there is none; never less than 0
+ */
 function wp_cache_incr(mixed $key, mixed $offset = 1, mixed $group = ''): int|false
 {
-    return $GLOBALS['wp_object_cache']->incr($key, (int) $offset, $group);
+    return ephpm_wp_cache()->incr($key, ephpm_wp_cache_int($offset), $group);
 }
 
+/**
+ * @return int|false false: there is none; never less than 0
+ */
 function wp_cache_decr(mixed $key, mixed $offset = 1, mixed $group = ''): int|false
 {
-    return $GLOBALS['wp_object_cache']->incr($key, -(int) $offset, $group);
+    return ephpm_wp_cache()->incr($key, -ephpm_wp_cache_int($offset), $group);
 }
 
+/**
+ * Removes everything of this site; what others have in the store stays.
+ */
 function wp_cache_flush(): bool
 {
-    return $GLOBALS['wp_object_cache']->flush();
+    return ephpm_wp_cache()->flush();
 }
 
+/**
+ * Forgets what this request knows.
+ */
 function wp_cache_flush_runtime(): bool
 {
-    return $GLOBALS['wp_object_cache']->flush_runtime();
+    return ephpm_wp_cache()->flush_runtime();
 }
 
+/**
+ * Removes a group, of the present blog or of all where it is a global one.
+ */
 function wp_cache_flush_group(mixed $group): bool
 {
-    return $GLOBALS['wp_object_cache']->flush_group($group);
+    return ephpm_wp_cache()->flush_group($group);
 }
 
+/**
+ * What WordPress asks before it uses it.
+ */
 function wp_cache_supports(mixed $feature): bool
 {
     return in_array($feature, ['add_multiple', 'set_multiple', 'get_multiple', 'delete_multiple', 'flush_runtime', 'flush_group'], true);
 }
 
+/**
+ * There is nothing to close.
+ */
 function wp_cache_close(): bool
 {
     return true;
 }
 
+/**
+ * Groups that all blogs of a network share.
+ */
 function wp_cache_add_global_groups(mixed $groups): void
 {
-    $GLOBALS['wp_object_cache']->add_global_groups((array) $groups);
+    ephpm_wp_cache()->add_global_groups((array) $groups);
 }
 
+/**
+ * Groups that end with the request.
+ */
 function wp_cache_add_non_persistent_groups(mixed $groups): void
 {
-    $GLOBALS['wp_object_cache']->add_non_persistent_groups((array) $groups);
+    ephpm_wp_cache()->add_non_persistent_groups((array) $groups);
 }
 
+/**
+ * Whose groups are meant from now on.
+ */
 function wp_cache_switch_to_blog(mixed $blog_id): void
 {
-    $GLOBALS['wp_object_cache']->switch_to_blog((int) $blog_id);
+    ephpm_wp_cache()->switch_to_blog(ephpm_wp_cache_int($blog_id));
 }
 
+/**
+ * As wp_cache_flush_runtime(), for plugins that know this name.
+ */
 function wp_cache_reset(): void
 {
-    $GLOBALS['wp_object_cache']->flush_runtime();
+    ephpm_wp_cache()->flush_runtime();
+}
+
+/**
+ * @internal
+ *
+ * @return WP_Object_Cache
+ */
+function ephpm_wp_cache()
+{
+    /** @var WP_Object_Cache */
+    return $GLOBALS['wp_object_cache'];
 }
 
 /** @internal */
+function ephpm_wp_cache_int(mixed $number): int
+{
+    return is_scalar($number) ? (int) $number : 0;
+}
+
+/**
+ * @internal
+ *
+ * @param array<mixed>                      $data
+ * @param Closure(int|string, mixed): bool $do
+ *
+ * @return array<bool> by key
+ */
 function ephpm_wp_cache_each(array $data, Closure $do): array
 {
     $done = [];
@@ -142,10 +240,10 @@ class WP_Object_Cache
     /** @var array<string, array{mixed}> what this request has, by the store's key */
     private array $runtime = [];
 
-    /** @var array<string, true> */
+    /** @var array<int|string, true> */
     private array $global_groups = [];
 
-    /** @var array<string, true> */
+    /** @var array<int|string, true> */
     private array $non_persistent_groups = [];
 
     private int $blog;
@@ -156,9 +254,11 @@ class WP_Object_Cache
 
     public function __construct()
     {
-        $salt = defined('WP_CACHE_KEY_SALT') && '' !== WP_CACHE_KEY_SALT
-            ? WP_CACHE_KEY_SALT
-            : (defined('DB_NAME') ? DB_NAME : '') . '/' . ($GLOBALS['table_prefix'] ?? '');
+        $constant = static fn(string $name): string => defined($name) ? self::text(constant($name)) : '';
+        $salt = $constant('WP_CACHE_KEY_SALT');
+        if ('' === $salt) {
+            $salt = $constant('DB_NAME') . '/' . self::text($GLOBALS['table_prefix'] ?? '');
+        }
         $this->prefix = 'wp:' . self::escaped($salt) . ':';
         $this->blog = is_multisite() ? get_current_blog_id() : 0;
         $this->has_store = function_exists('ephpm_kv_get');
@@ -221,6 +321,11 @@ class WP_Object_Cache
         return $this->known($id, $found);
     }
 
+    /**
+     * @param array<mixed> $keys
+     *
+     * @return array<mixed> by key; false: it is not there
+     */
     public function get_multiple(array $keys, mixed $group = 'default', bool $force = false): array
     {
         $ids = [];
@@ -231,7 +336,11 @@ class WP_Object_Cache
         }
         if ($this->is_persistent($group)) {
             $wanted = $force ? $ids : array_filter($ids, fn(string $id): bool => !isset($this->runtime[$id]));
-            array_map($this->remember(...), $wanted, ephpm_kv_mget($wanted));
+            /** @var list<string|null> */
+            $values = ephpm_kv_mget($wanted);
+            foreach (array_values($wanted) as $i => $id) {
+                $this->remember($id, $values[$i] ?? null);
+            }
         }
 
         return array_map(fn(string $id): mixed => $this->known($id, $found), $ids);
@@ -312,14 +421,20 @@ class WP_Object_Cache
         return true;
     }
 
+    /**
+     * @param array<mixed> $groups
+     */
     public function add_global_groups(array $groups): void
     {
-        $this->global_groups += array_fill_keys($groups, true);
+        $this->global_groups += array_fill_keys(array_map(self::text(...), $groups), true);
     }
 
+    /**
+     * @param array<mixed> $groups
+     */
     public function add_non_persistent_groups(array $groups): void
     {
-        $this->non_persistent_groups += array_fill_keys($groups, true);
+        $this->non_persistent_groups += array_fill_keys(array_map(self::text(...), $groups), true);
     }
 
     public function switch_to_blog(int $blog_id): void
@@ -334,12 +449,12 @@ class WP_Object_Cache
 
     private function is_persistent(mixed $group): bool
     {
-        return $this->has_store && !isset($this->non_persistent_groups[(string) $group]);
+        return $this->has_store && !isset($this->non_persistent_groups[self::text($group)]);
     }
 
-    private function id(mixed $key, mixed $group): string
+    private function id(int|string $key, mixed $group): string
     {
-        $group = '' === (string) $group ? 'default' : (string) $group;
+        $group = '' === self::text($group) ? 'default' : self::text($group);
         $id = $this->prefix . (isset($this->global_groups[$group]) ? 'all' : $this->blog) . ':' . self::escaped($group) . ':' . $key;
 
         return strlen($id) <= 65535 ? $id : substr($id, 0, 65471) . hash('sha256', $id);
@@ -350,6 +465,14 @@ class WP_Object_Cache
         return str_replace(['%', ':'], ['%25', '%3A'], $part);
     }
 
+    private static function text(mixed $text): string
+    {
+        return is_scalar($text) ? (string) $text : '';
+    }
+
+    /**
+     * @phpstan-assert-if-true int|string $key
+     */
     private static function is_valid(mixed $key): bool
     {
         if (is_int($key) || is_string($key) && '' !== trim($key)) {
