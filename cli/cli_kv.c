@@ -41,7 +41,7 @@ static const char help[] =
     "\n"
     "  --socket ADDRESS      unix:/PATH, /PATH or HOST:PORT (default:\n"
     "                        " DEFAULT_SOCKET ")\n"
-    "  --password-file FILE  its first line is the listener's password\n"
+    "  --password-file FILE  the file of the listener's password\n"
     "  --timeout SECONDS     how long at most to wait for the server "
     "(default: 5)\n"
     "\n"
@@ -219,6 +219,35 @@ static bool parse_number(const char *text, int64_t low, int64_t high,
         && *number <= high;
 }
 
+/* Can the store never hold that much?  A listener would hang up over it. */
+static int check_size(const kv_t *kv, size_t value_bytes)
+{
+    enum { SURELY_FITS = 256 << 10 };
+    const ephpm_word_t words[] = { word("INFO"), word("ephpm") };
+    static const char figure[] = "ephpm_value_max_bytes:";
+    const redisReply *reply;
+    const char *found;
+    int rc;
+
+    if (value_bytes <= SURELY_FITS) {
+        return EX_OK;
+    }
+    rc = ask(kv, true, words, 2, &reply);
+    if (rc != EX_OK) {
+        return rc;
+    }
+    found = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, figure)
+                                              : NULL;
+    if (found != NULL
+        && value_bytes > strtoull(found + sizeof(figure) - 1, NULL, 10)) {
+        fprintf(stderr, "ephpm: %s: the value has %zu bytes; the limit of "
+                "this store is %llu bytes\n", kv->address, value_bytes,
+                strtoull(found + sizeof(figure) - 1, NULL, 10));
+        return EX_DATAERR;
+    }
+    return EX_OK;
+}
+
 static int set(const kv_t *kv, const char *ttl, const char *key,
                const char *value)
 {
@@ -241,9 +270,12 @@ static int set(const kv_t *kv, const char *ttl, const char *key,
         words[3] = word("EX");
         words[4] = word(ttl);
     }
-    rc = ask(kv, false, words, ttl != NULL ? 5 : 3, &reply);
+    rc = check_size(kv, words[2].length);
+    if (rc == EX_OK) {
+        rc = ask(kv, false, words, ttl != NULL ? 5 : 3, &reply);
+    }
     free(input);
-    if (rc == 0 && reply->type != REDIS_REPLY_STATUS) {
+    if (rc == EX_OK && reply->type != REDIS_REPLY_STATUS) {
         return unexpected(kv);
     }
     return rc;

@@ -382,8 +382,8 @@ static ephpm_socket_result_t refusal(ephpm_socket_t *client)
 /* Give the password. */
 static ephpm_socket_result_t authenticate(ephpm_socket_t *client)
 {
-    char password[EPHPM_SOCKET_PASSWORD_MAX];
-    char request[EPHPM_SOCKET_PASSWORD_MAX + 64];
+    char password[EPHPM_SOCKET_PASSWORD_ROOM];
+    char request[EPHPM_SOCKET_PASSWORD_ROOM + 64];
     ephpm_socket_result_t result;
     size_t password_bytes;
     int header;

@@ -69,7 +69,7 @@ typedef struct ephpm_word {
 /**
  * @param address        "unix:/run/ephpm/kv.sock", "/run/ephpm/kv.sock",
  *                       "127.0.0.1:6380", "[::1]:6380" or "localhost:6380"
- * @param password_file  the password is its first line, read at each
+ * @param password_file  the password, and the end of a line, read at each
  *                       connection; NULL or "": none
  * @param timeout_ms     see K3; at least 1
  * @return the socket, which is not connected yet, or NULL: no memory

@@ -196,7 +196,7 @@ ephpm_socket_result_t ephpm_socket_dial(ephpm_socket_t *client)
 }
 
 ephpm_socket_result_t ephpm_socket_password(
-    ephpm_socket_t *client, char password[EPHPM_SOCKET_PASSWORD_MAX],
+    ephpm_socket_t *client, char password[EPHPM_SOCKET_PASSWORD_ROOM],
     size_t *password_bytes)
 {
     size_t length = 0;
@@ -206,7 +206,7 @@ ephpm_socket_result_t ephpm_socket_password(
     if (fd >= 0) {
         do {
             got = read(fd, password + length,
-                       EPHPM_SOCKET_PASSWORD_MAX - length);
+                       EPHPM_SOCKET_PASSWORD_ROOM - length);
             length += got > 0 ? (size_t)got : 0;
         } while (got > 0 || (got < 0 && errno == EINTR));
     }
@@ -221,16 +221,16 @@ ephpm_socket_result_t ephpm_socket_password(
                                  client->password_file, strerror(error));
     }
     close(fd);
-    for (size_t i = 0; i < length; i++) {
-        if (password[i] == '\n' || password[i] == '\r') {
-            length = i;
+    if (length > 0 && password[length - 1] == '\n') {
+        length--;
+        if (length > 0 && password[length - 1] == '\r') {
+            length--;
         }
     }
-    if (length == 0 || length >= EPHPM_SOCKET_PASSWORD_MAX) {
+    if (length == 0 || length > EPHPM_SOCKET_PASSWORD_MAX) {
         return ephpm_socket_fail(client, EPHPM_SOCKET_NO_PASSWORD,
-            "the password's file %.150s: its first line has %s",
-            client->password_file,
-            length == 0 ? "nothing in it" : "more than 1024 bytes");
+            "the password's file %.150s: it %s", client->password_file,
+            length == 0 ? "is empty" : "is too long; is it the right one?");
     }
     *password_bytes = length;
     return EPHPM_SOCKET_DONE;

@@ -11,8 +11,10 @@
 
 #include <sys/types.h>
 
-/* With its end. */
-#define EPHPM_SOCKET_PASSWORD_MAX 1025
+/* As the listeners have it; room for its line's end, and to see that it is
+ * longer. */
+#define EPHPM_SOCKET_PASSWORD_MAX 4096
+#define EPHPM_SOCKET_PASSWORD_ROOM (EPHPM_SOCKET_PASSWORD_MAX + 3)
 
 struct ephpm_socket {
     char *address;
@@ -59,9 +61,9 @@ int64_t ephpm_socket_now_ms(void);
 /** Connect client->fd. */
 ephpm_socket_result_t ephpm_socket_dial(ephpm_socket_t *client);
 
-/** Read the password: the first line of its file, without its end. */
+/** Read the password: its file, without the end of the last line. */
 ephpm_socket_result_t ephpm_socket_password(
-    ephpm_socket_t *client, char password[EPHPM_SOCKET_PASSWORD_MAX],
+    ephpm_socket_t *client, char password[EPHPM_SOCKET_PASSWORD_ROOM],
     size_t *password_bytes);
 
 #endif

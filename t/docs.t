@@ -117,7 +117,7 @@ for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
     my %seen;
     for my $name (grep { !$seen{$_}++ } $text =~ /\b(ephpm_kv_\w+)/g) {
         next if $metric{$name} && $file eq 'doc/mod_ephpm.7';
-        next if $name eq 'ephpm_kv_zone';       # a directive of nginx
+        next if $name =~ /\Aephpm_kv_(?:zone|resp)\z/;   # nginx's directives
         like $stub, qr/^function $name\(/m, "$file: $name() exists";
     }
     for my $name (grep { !$seen{$_}++ }

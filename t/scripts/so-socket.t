@@ -166,7 +166,7 @@ PHP
     my %wrong = (
         'none' => ['', qr/a password is asked for\): set ephpm\.kv_password_file to the file of the listener's/],
         'another' => [spew("$tmp/another", "wrong\n"), qr/the password is wrong\): set ephpm\.kv_password_file/],
-        'an empty file' => [spew("$tmp/empty", "\n"), qr/the password's file \S+: its first line has nothing in it\)/],
+        'an empty file' => [spew("$tmp/empty", "\n"), qr/the password's file \S+: it is empty\)/],
         'no file' => ["$tmp/none", qr/the password's file \S+: No such file or directory\): set ephpm\.kv_password_file to a file/],
     );
     for my $name (sort keys %wrong) {
