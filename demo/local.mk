@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	demo/public/favicon.svg \
 	demo/public/index.php \
 	demo/public/style.css \
+	demo/src/Command/StoreCommand.php \
 	demo/src/Controller/ApiController.php \
 	demo/src/Controller/HomeController.php \
 	demo/src/Kernel.php \

@@ -124,6 +124,11 @@ final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOps
 
     public function wait(string $key, int $lastVersion, int $timeoutMs): array|false
     {
+        if ('' !== (string) \ini_get('ephpm.kv_socket')) {
+            // There is no waiting through a socket.
+            return false;
+        }
+
         /** @var array{version: int, value: string|null}|false */
         return \ephpm_kv_wait($key, $lastVersion, $timeoutMs);
     }

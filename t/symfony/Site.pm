@@ -18,7 +18,7 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
-    serve_demo serve_suites reload
+    serve_demo serve_listening serve_suites reload
     free_port request connection exchange together json children
     server_user can_load projects report);
 
@@ -221,6 +221,19 @@ server {
     $site
 }
 END
+}
+
+# serve_listening(FOLDER, PORT, SOCKET) -> process id of httpd's parent: the
+# demo, and its store behind a socket.
+sub serve_listening {
+    my ($folder, $port, $socket) = @_;
+    my $parent = start($folder, $port, <<"END");
+Include "$src/conf/httpd/front-controller.conf"
+DocumentRoot "$folder/demo/public"
+EphpmResp unix:$socket
+END
+    wait_until(120, sub { -S $socket }) or die "nobody listens at $socket";
+    return $parent;
 }
 
 # serve_suites(FOLDER, INI, [PORT, NAME, SIZE, EVICTION]...) -> the server's log:
