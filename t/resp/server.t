@@ -142,17 +142,21 @@ ok !kill(0, $server->{pid}), '... and is gone';
     my ($idle, $busy) = map { connect_to($old) } 1, 2;
     request($_, 'PING') for $idle, $busy;
     kill 'QUIT', $old->{pid};
-    my $pings = 0;
-    my $closed;
+    # Where this process had to wait for a second itself, nothing can be said.
+    my ($cut, $asked, $closed) = (0, time);
+    my $ask = sub {
+        my ($before, $now) = ($asked, time);
+        $asked = $now;
+        $cut ||= request($busy, 'PING')->[0] ne '+' && $now - $before < 1;
+    };
     ok wait_until(sub {
-        $pings += request($busy, 'PING')->[0] eq '+';
+        $ask->();
         $closed ||= IO::Select->new($idle)->can_read(0)
             && !sysread $idle, my $rest, 100;
         return $closed;
     }), 'who is idle is closed when it drains';
-    $pings = 0;
-    $pings += request($busy, 'PING')->[0] eq '+' for 1 .. 100;
-    is $pings, 100, '... who is not is served';
+    $ask->() for 1 .. 100;
+    ok !$cut, '... who is not is served';
     ok !IO::Socket::UNIX->new(Peer => $old->{socket}), '... nobody is admitted';
     ok wait_until(sub {
         open my $in, '<', "/proc/$old->{pid}/stat" or return 0;
