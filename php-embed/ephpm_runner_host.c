@@ -504,6 +504,7 @@ const ephpm_server_t *ephpm_runner_server(const ephpm_pool_t *pool)
     ephpm_run.pool = pool;
     server.name = pool->sapi_name;
     server.title = pool->sapi_title;
+    server.variables_in_env = strcmp(pool->sapi_name, "apache2handler") != 0;
     return &server;
 }
 

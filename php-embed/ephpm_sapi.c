@@ -218,6 +218,35 @@ static void sapi_variables(zval *track_vars_array)
     }
 }
 
+static void (*import_environment)(zval *array);
+
+/* The filter extension puts what passes it into the array that it is for, and
+ * getenv()'s is none of these. */
+static void register_in_env(void *to, const char *name, const char *value)
+{
+    const zval *env = &PG(http_globals)[TRACK_VARS_ENV];
+    zval *array = to;
+    char *filtered = (char *)value;
+    size_t length = strlen(value);
+
+    if (Z_TYPE_P(env) != IS_ARRAY || Z_ARR_P(env) != Z_ARR_P(array)
+        || sapi_module.input_filter(PARSE_ENV, name, &filtered, length,
+                                    &length)) {
+        php_register_variable_safe(name, filtered, length, array);
+    }
+}
+
+/* For $_ENV, and for the whole of getenv(). */
+static void import_with_variables(zval *array)
+{
+    void *host = SG(server_context);
+
+    import_environment(array);
+    if (host != NULL) {
+        ephpm_server->each_variable(host, register_in_env, array);
+    }
+}
+
 static void sapi_log(const char *message, int priority)
 {
     ephpm_server->log(SG(server_context), priority, message);
@@ -401,6 +430,10 @@ bool ephpm_sapi_startup(const ephpm_server_t *server, const char *ini_path,
     php_register_internal_extensions_func = php_register_internal_extensions;
     if (started) {
         ephpm_process_watch();
+        if (server->variables_in_env && import_environment == NULL) {
+            import_environment = php_import_environment_variables;
+            php_import_environment_variables = import_with_variables;
+        }
     } else {
         sapi_shutdown();
 #ifdef ZTS

@@ -78,6 +78,9 @@ typedef struct ephpm_server {
     void (*each_request_header)(void *request, ephpm_pair_fn pass, void *to);
     /** Pass the response's headers.  NULL: those of the script alone. */
     void (*each_response_header)(void *request, ephpm_pair_fn pass, void *to);
+    /** Is all of that in $_ENV and in the whole of getenv() as well, as it is
+     * under php-fpm? */
+    bool variables_in_env;
     /** A variable for getenv(), or NULL: look at the process's own. */
     const char *(*getenv)(void *request, const char *name);
 

@@ -152,6 +152,9 @@ is $s->{server}{HTTP_ACCEPT_LANGUAGE}, 'de', 'a header';
 is $s->{server}{CONTENT_TYPE}, 'text/x', 'CONTENT_TYPE';
 ok !exists $s->{server}{HTTP_PROXY}, 'Proxy is dropped';
 ok !exists $s->{env}{HTTP_PROXY}, '... from the environment too';
+is $s->{env}{HTTP_ACCEPT_LANGUAGE}, 'de',
+    'the whole of getenv() has what $_SERVER has';
+is $s->{env}{FROM_SERVER}, 'set-by-server', '... and what ephpm_param says';
 ok !exists $s->{server}{HTTP_X_UNDERSCORE},
     'a name with an underscore is dropped, as by nginx';
 is $s->{headers}{'X-Some'}, 'one, two', 'getallheaders()';
@@ -171,6 +174,12 @@ my $h2 = eval { decode_json($got) };
 is_deeply $h2->{cookie}, { a => '1', b => '2' }, '... by HTTP/2';
 is $h2->{server}{SERVER_PROTOCOL}, 'HTTP/2.0', 'SERVER_PROTOCOL by HTTP/2';
 like $h2->{server}{HTTP_HOST}, qr/^127\.0\.0\.1/, '... and the host';
+
+$server->page('env.php', '<?php echo json_encode($_ENV);');
+$s = decode_json(get('/env.php')->{body});
+is $s->{SCRIPT_NAME}, '/env.php', '$_ENV has what $_SERVER has';
+is $s->{FROM_SERVER}, 'set-by-server', '... and what ephpm_param says';
+ok length($s->{USER} // ''), '... beside the environment';
 
 # --- TLS
 
