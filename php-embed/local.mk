@@ -111,7 +111,9 @@ php_embed_ephpm_la_LIBADD = php-embed/libephpm_ext.la \
 php_embed_ephpm_la_SOURCES = \
 	php-embed/ephpm_so.c \
 	php-embed/ephpm_so.h \
-	php-embed/ephpm_so_remote.c
+	php-embed/ephpm_so_remote.c \
+	php-embed/ephpm_so_remote.h \
+	php-embed/ephpm_so_remote_ops.c
 endif
 
 # An empty library whose SONAME is the file a module shall ask ld.so for;
