@@ -327,12 +327,13 @@ typedef struct kept {
 
 /* This cycle's. */
 static kept_helper_t *helper;
-static apr_time_t started_at;
-static unsigned pause_s;
+static apr_time_t started_at;   /* its pause included */
+static unsigned early_deaths;   /* in a row */
 static apr_pool_t *helper_pool;
 
+#define EARLY apr_time_from_sec(5)
+#define EARLY_DEATHS_FREE 3u
 #define PAUSE_MAX_S 32u
-#define AT_ONCE apr_time_from_sec(5)
 
 static int start(void);
 
@@ -378,10 +379,26 @@ static bool is_stopping(void)
            && state == AP_MPMQ_STOPPING;
 }
 
+/* So that one that dies as it begins, or by what its first client asks for,
+ * is not all that the parent sees to. */
+static unsigned pause_of(unsigned deaths)
+{
+    unsigned pause_s = 1;
+
+    if (deaths <= EARLY_DEATHS_FREE) {
+        return 0;
+    }
+    while (--deaths > EARLY_DEATHS_FREE && pause_s < PAUSE_MAX_S) {
+        pause_s *= 2;
+    }
+    return pause_s;
+}
+
 /* Of the cycles before, too: so that httpd does not wonder who that was. */
 static void helper_event(int reason, void *data, apr_wait_t status)
 {
     kept_helper_t *place = data;
+    unsigned pause_s;
 
     if (reason == APR_OC_REASON_UNREGISTER) {
         at_end(place);
@@ -395,12 +412,8 @@ static void helper_event(int reason, void *data, apr_wait_t status)
     if (place != helper || is_stopping()) {
         return;
     }
-    /* One that was killed has done nothing wrong. */
-    if (WIFSIGNALED(status) || apr_time_now() - started_at > AT_ONCE) {
-        pause_s = 0;
-    } else if (pause_s < PAUSE_MAX_S) {
-        pause_s = pause_s ? 2 * pause_s : 1;
-    }
+    early_deaths = apr_time_now() - started_at > EARLY ? 0 : early_deaths + 1;
+    pause_s = pause_of(early_deaths);
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ephpm_main_server,
         WIFSIGNALED(status)
             ? "the helper of EphpmResp (pid %d) was ended by signal %d; "
@@ -416,6 +429,7 @@ static void helper_event(int reason, void *data, apr_wait_t status)
 static int start(void)
 {
     server_rec *server = ephpm_main_server;
+    unsigned pause_s = pause_of(early_deaths);
     apr_status_t status;
 
     started_by = getpid();
@@ -430,7 +444,7 @@ static int start(void)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     helper->alive = 1;
-    started_at = apr_time_now();
+    started_at = apr_time_now() + apr_time_from_sec(pause_s);
     apr_proc_other_child_register(&helper->process, helper_event, helper,
                                   NULL, helper_pool);
     return OK;
@@ -456,7 +470,7 @@ int ephpm_resp_start(apr_pool_t *pconf)
     helper = NULL;
     helper_pool = pconf;
     started_by = getpid();
-    pause_s = 0;
+    early_deaths = 0;
     figures = NULL;
     if (ephpm_settings.resp->nelts > 0) {
         make_figures(pconf);

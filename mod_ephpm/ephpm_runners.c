@@ -371,7 +371,7 @@ static int start(void)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     spawner->alive = 1;
-    started_at = apr_time_now();
+    started_at = apr_time_now() + apr_time_from_sec(pause_s);
     apr_proc_other_child_register(&spawner->process, spawner_event, spawner,
                                   NULL, spawner_pool);
     return OK;

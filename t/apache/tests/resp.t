@@ -312,12 +312,20 @@ like log_since($offset, qr/another one starts/, $server->{log}),
 is ask(client("$sockets/a"), 'PING'), '+PONG', '... at each address';
 ok wait_until(sub { ended($redis) }), '... clients of before know';
 ($helper) = helpers();
-for (1 .. 3) {
+# Those that die within five seconds of their start come at once three times,
+# then after a pause; a slow machine may not get there.
+my ($killed, $slowest) = (time, 0);
+for (1 .. 5) {
     kill 'KILL', $helper;
+    my $gap = time - $killed;
+    $slowest = $gap if $gap > $slowest;
+    $killed = time;
     ok wait_until(sub { my ($new) = helpers();
         $new && $new != $helper && ask(client($port), 'PING') eq '+PONG'
             && ($helper = $new) }), "... and again";
 }
+ok $slowest > 4 || $server->logged =~ /another one starts in 1 s/,
+    '... in the end after a pause' or diag "$slowest s";
 is $server->get('/get.php?k=a')->{body}, 'from afar', 'PHP has noticed nothing';
 
 kill 'STOP', $helper;
