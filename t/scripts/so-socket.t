@@ -90,6 +90,80 @@ for my $name (@names) {
     is finish($out), slurp("$folder/$name.expect"), "$name, through a socket";
 }
 
+# --- what scripts do not think of: random calls, here and there
+
+my $random = <<'PHP';
+mt_srand((int) $argv[1]);
+set_error_handler(static function (int $level, string $message): bool {
+    echo "Warning: $message\n";
+    return true;
+});
+$one = static fn(array $of) => $of[mt_rand(0, count($of) - 1)];
+$keys = ['a', 'ab', 'abc', "a\0", "\xff\r\n", '*', 'a*', '[a]', '\\', '0', '-5', str_repeat('k', 65_535), '', str_repeat('k', 65_536)];
+$values = ['', 'x', '0', '1', '-1', '007', '9223372036854775807', '-9223372036854775808', "bin\0\xff\r\n", '$-1', str_repeat('y', 70_000), str_repeat('z', 300_000)];
+$ttls = [0, 0, -1, PHP_INT_MIN, 100_000, 1_000_000, PHP_INT_MAX];
+$deltas = [0, 1, -1, 1000, PHP_INT_MAX, PHP_INT_MIN];
+$prefixes = ['', 'a', 'ab', '*', '[', '\\', "a\0", 'none', '-'];
+// Time goes by meanwhile.
+$coarse = static fn(int $left, int $unit): string => $left <= 0 ? (string) $left
+    : ($left > 2_000_000 * $unit ? 'long' : (string) round($left / (50_000 * $unit)));
+$scan = static function (string $prefix, int $count): string {
+    for ($all = [], $cursor = 0; ;) {
+        [$cursor, $found] = ephpm_kv_scan($cursor, $prefix, $count);
+        $all = [...$all, ...$found];
+        if ($cursor === 0) {
+            sort($all, SORT_STRING);
+            return implode(',', array_map(static fn($key) => strlen($key) > 99 ? strlen($key) : bin2hex($key), $all));
+        }
+    }
+};
+$calls = [
+    'get' => fn() => ephpm_kv_get($one($keys)),
+    'set' => fn() => ephpm_kv_set($one($keys), $one($values), $one($ttls)),
+    'setnx' => fn() => ephpm_kv_setnx($one($keys), $one($values), $one($ttls)),
+    'del' => fn() => ephpm_kv_del($one($keys)),
+    'exists' => fn() => ephpm_kv_exists($one($keys)),
+    'incr' => fn() => ephpm_kv_incr($one($keys)),
+    'decr' => fn() => ephpm_kv_decr($one($keys)),
+    'incr_by' => fn() => ephpm_kv_incr_by($one($keys), $one($deltas)),
+    'expire' => fn() => ephpm_kv_expire($one($keys), $one($ttls)),
+    'ttl' => fn() => $coarse(ephpm_kv_ttl($one($keys)), 1),
+    'pttl' => fn() => $coarse(ephpm_kv_pttl($one($keys)), 1000),
+    'getdel' => fn() => ephpm_kv_getdel($one($keys)),
+    'setifeq' => fn() => ephpm_kv_setifeq($one($keys), $one($values), $one($values), $one($ttls)),
+    'delifeq' => fn() => ephpm_kv_delifeq($one($keys), $one($values)),
+    'mget' => fn() => ephpm_kv_mget(array_map(fn() => $one($keys), range(1, mt_rand(1, 70)))),
+    'mset' => fn() => ephpm_kv_mset(array_combine($some = array_map(fn() => $one($keys), range(1, mt_rand(1, 40))),
+        array_map(fn() => $one($values), $some)), $one($ttls)),
+    'scan' => fn() => $scan($one($prefixes), $one([1_000, 100_000, PHP_INT_MAX])),
+    'del_prefix' => fn() => ephpm_kv_del_prefix($one($prefixes)),
+    'flush_all' => fn() => mt_rand(0, 9) === 0 ? ephpm_kv_flush_all() : null,
+];
+for ($names = array_keys($calls), $turn = 0; $turn < 3_000; ++$turn) {
+    $name = $one($names);
+    $answer = serialize($calls[$name]());
+    echo "$turn $name: ", strlen($answer) > 200 ? md5($answer) : addcslashes($answer, "\0..\37\177..\377"), "\n";
+}
+PHP
+{
+    my $file = spew("$tmp/random.php", "<?php\n$random");
+    my $seed = $ENV{SOCKET_SEED} // 1 + int rand 1_000_000;
+    my ($here, $there) = map {
+        my $other = serve('32M');
+        open my $out, '-|', command($_ ? "unix:$other->{socket}" : ''), $file,
+            $seed or die "$php: $!";
+        my @lines = split /\n/, finish($out);
+        my ($code) = Resp::end($other);
+        is $code, 0, 'the store is whole after random calls' if $_;
+        \@lines;
+    } 0, 1;
+    cmp_ok scalar(grep { /^\d/ } @$here), '==', 3000, 'random calls';
+    my ($first) = grep { ($here->[$_] // '') ne ($there->[$_] // '') }
+        0 .. ($#$here > $#$there ? $#$here : $#$there);
+    ok !defined $first, "... answer alike here and there (SOCKET_SEED=$seed)"
+        or diag "here:  $here->[$first]\nthere: $there->[$first]";
+}
+
 like php(<<'PHP', $address),
 var_dump(ephpm_kv_wait('k', 0, 60_000));
 ephpm_kv_wait('', 0, 0);
@@ -350,6 +424,51 @@ PHP
     is finish($out), "bool(true)\nNULL\nint(1)\n", 'and the script goes on';
     kill 'TERM', $pid;
     close $second;
+}
+
+# One process, several requests: PHP's own web server.
+{
+    my $listening = serve('8M');
+    my $web = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+        or die "no free port: $!";
+    my $at = '127.0.0.1:' . $web->sockport;
+    close $web;
+    mkdir "$tmp/web";
+    spew("$tmp/web/page.php", <<'PHP');
+<?php
+set_error_handler(static function (int $level, string $message): bool {
+    echo "Warning: $message\n";
+    return true;
+});
+echo json_encode([ephpm_kv_incr('n'), ephpm_kv_incr('n'), ephpm_kv_get('none')]), "\n";
+PHP
+    my $pid = fork() // die "fork: $!";
+    if ($pid == 0) {
+        open STDOUT, '>', '/dev/null';
+        open STDERR, '>', '/dev/null';
+        { no warnings "exec"; exec command("unix:$listening->{socket}"), "-S", $at, "-t", "$tmp/web"; }
+        POSIX::_exit(126);
+    }
+    my $page = sub {
+        my $text;
+        wait_until(sub {
+            my $socket = IO::Socket::INET->new($at) or return 0;
+            print $socket "GET /page.php HTTP/1.0\r\n\r\n";
+            local $/;
+            (undef, $text) = split /\r\n\r\n/, <$socket> // '', 2;
+            return defined $text;
+        });
+        return $text;
+    };
+    is $page->(), "[1,2,null]\n", 'a request';
+    is $page->(), "[3,4,null]\n", '... and another';
+    my (undef, $stats) = Resp::end($listening);
+    # One is the test's, which looked whether it listens.
+    like $stats, qr/connections=2 /, '... have one connection';
+    like $page->(), qr/\AWarning: [^\n]*cannot be reached[^\n]*\n\[false,false,null\]\n\z/,
+        'each request without the server has one warning' for 1 .. 2;
+    kill 'TERM', $pid;
+    waitpid $pid, 0;
 }
 
 # Children have connections of their own.
