@@ -491,8 +491,15 @@ ngx_http_ephpm_line_host(ngx_http_request_t *r, ngx_str_t *host)
         return 0;
     }
 
-    last = (r->port_end && r->port_end > r->host_end) ? r->port_end
-                                                      : r->host_end;
+    /* nginx 1.26 does not keep where the port ends; a space or '/' is next */
+
+    last = r->host_end;
+
+    if (*last == ':') {
+        do {
+            last++;
+        } while (*last >= '0' && *last <= '9');
+    }
 
     host->data = r->host_start;
     host->len = last - r->host_start;

@@ -116,6 +116,15 @@ $s = echo('/?a=1', 'server');
 is $s->{server}{SCRIPT_NAME}, '/index.php', 'index: the script is the index';
 is $s->{server}{REQUEST_URI}, '/?a=1', '... and the address is as it was asked';
 
+# What the request line names is the host, not what the header says.
+for my $host ('line.test', 'line.test:8123') {
+    for my $rest ('/echo.php?a=1', '/echo.php', '?a=1') {
+        my $line = echo("http://$host$rest", 'server', host => 'header.test');
+        is $line->{server}{HTTP_HOST}, $host, "http://$host$rest"
+            or diag explain $line;
+    }
+}
+
 # --- ephpm_param and what belongs to it
 
 $s = echo('/set/echo.php?a=value', 'server',
