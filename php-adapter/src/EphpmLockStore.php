@@ -80,7 +80,7 @@ final class EphpmLockStore implements BlockingStoreInterface
     {
         while (true) {
             // Before the attempt, so that no change after it is missed.
-            $seen = $this->ops()->wait($this->name($key), 0, 0);
+            $seen = $this->changed($key, 0, 0);
             $key->resetLifetime();
             try {
                 $this->save($key);
@@ -168,10 +168,20 @@ final class EphpmLockStore implements BlockingStoreInterface
     {
         $timeoutMs = min(self::WAIT_MS, max(1, self::leftMs($seen['value'] ?? '')));
         $start = hrtime(true);
-        if ((false === $seen || false === $this->ops()->wait($this->name($key), $seen['version'], $timeoutMs)) && hrtime(true) - $start < 500_000 * $timeoutMs) {
+        if ((false === $seen || false === $this->changed($key, $seen['version'], $timeoutMs)) && hrtime(true) - $start < 500_000 * $timeoutMs) {
             // A store that cannot be waited for.
             usleep(random_int(5_000, 15_000));
         }
+    }
+
+    /**
+     * A store behind a socket warns that it cannot be waited for.
+     *
+     * @return array{version: int, value: string|null}|false
+     */
+    private function changed(Key $key, int $lastVersion, int $timeoutMs): array|false
+    {
+        return @$this->ops()->wait($this->name($key), $lastVersion, $timeoutMs);
     }
 
     private function replaced(Key $key, string $held, float $ttlSeconds): bool

@@ -3,7 +3,8 @@
 EXTRA_DIST += t/symfony/Site.pm t/symfony/full.php t/symfony/suite.php
 dist_check_SCRIPTS += t/symfony/console.t t/symfony/demo-nginx.t t/symfony/demo.t \
 	t/symfony/redis.t t/symfony/style.t t/symfony/suites-apache.t \
-	t/symfony/suites-cli.t t/symfony/suites-nginx.t
+	t/symfony/suites-cli.t t/symfony/suites-nginx.t \
+	t/symfony/suites-socket.t
 if COMPOSER_TESTS
 if HAVE_PHP
 TESTS += t/symfony/redis.t t/symfony/style.t t/symfony/suites-cli.t

@@ -1,0 +1,55 @@
+#!/usr/bin/perl
+
+# The adapter's tests on the command line, on the stores of a running server:
+# through ephpm.kv_socket and a listener of httpd's.
+
+use strict;
+use warnings;
+use FindBin qw($Bin);
+use lib $Bin;
+use Test::More;
+use Site qw(checkout run_command slurp projects report together start
+    free_port can_load);
+
+if (my $reason = can_load()) {
+    BAIL_OUT($reason);
+}
+
+my @projects = projects();
+my $folder = checkout(@projects);
+
+# Each suite empties its store.  A socket stands where the server's user may
+# make one.
+my $sockets = "$folder/sockets";
+mkdir $sockets or die "$sockets: $!";
+chmod 0777, $sockets;
+my $port = free_port();
+start($folder, $port, join '', map { <<"END" } @projects);
+EphpmStore $_ 32M
+EphpmResp unix:$sockets/$_ store=$_
+END
+
+my @results = together(scalar @projects, sub {
+    my $project = $projects[ $_[0] ];
+    my ($code, $output) = run_command(Site::php(), '-d', 'zend.assertions=1',
+        '-d', 'memory_limit=1G', '-d', 'extension=' . Site::extension(),
+        '-d', "ephpm.kv_socket=unix:$sockets/$project",
+        "$folder/$project/vendor/bin/phpunit",
+        '--configuration', "$folder/php-adapter/phpunit.xml.dist",
+        '--bootstrap', "$folder/$project/vendor/autoload.php",
+        '--testsuite', 'sapi', '--do-not-cache-result',
+        '--log-junit', "$folder/$project.xml");
+    return "$code $output";
+});
+
+for my $project (@projects) {
+    my ($code, $output) = split / /, shift @results, 2;
+    my $xml = "$folder/$project.xml";
+    is $code, 0, "$project: PHPUnit is content" or diag $output;
+    my $psr = report($project, -e $xml ? slurp($xml) : '');
+    cmp_ok $psr, '>=', 316, "$project: both PSR suites ran";
+}
+unlike slurp("$folder/error-$port.log"), qr/exit signal|has ended/,
+    'nothing broke';
+
+done_testing;
