@@ -187,6 +187,13 @@ sub paths {
         qw(client_body proxy fastcgi uwsgi scgi);
 }
 
+# PHP takes long to start while it is being watched.
+sub patience {
+    my ($http) = @_;
+    return watched() && $http !~ /ephpm_queue_timeout/
+        ? "ephpm_queue_timeout 600s;\n" : '';
+}
+
 sub template {
     my ($self) = @_;
     return $self->preamble . "http {\n" . paths()
@@ -194,7 +201,7 @@ sub template {
         . "default_type application/octet-stream;\n"
         . (($self->{php_ini} // 1) ? "ephpm_php_ini %DIR%/php.ini;\n" : '')
         . ($self->{processes} ? "ephpm_processes $self->{processes};\n" : '')
-        . ($self->{http} // '')
+        . patience($self->{http} // '') . ($self->{http} // '')
         . "server {\nlisten 127.0.0.1:%PORT%;\n"
         . "listen 127.0.0.1:%PORT2% http2;\nserver_name localhost;\n"
         . "root %DIR%/htdocs;\n" . ($self->{server} // '')
