@@ -163,6 +163,8 @@ SKIP: {
     my $stranger = "$server->{dir}/scratch/stranger";
     spew("$stranger.c",
         "const char *php_version(void) { return \"7.4.33\"; }\n");
+    skip 'what is preloaded is what watches the memory', 4
+        if NginxTest::watched();
     skip 'there is no C compiler', 4
         if system("$cc -shared -fPIC -o $stranger.so $stranger.c") != 0;
     local $ENV{LD_PRELOAD} = "$stranger.so";

@@ -136,7 +136,9 @@ sub chosen {
 # php.ini; what is not said is as a test needs it.
 sub ini {
     my ($self, $text) = @_;
+    # A compiled pattern reads in pieces of 16 bytes.
     return spew("$self->{dir}/php.ini", "log_errors = On\n"
+        . (watched() ? "pcre.jit = 0\n" : '')
         . "display_errors = Off\nhtml_errors = Off\nerror_reporting = E_ALL\n"
         . "date.timezone = UTC\nopcache.file_update_protection = 0\n"
         . "session.save_path = $self->{dir}/scratch\n"
@@ -168,6 +170,7 @@ sub preamble {
 
 # Is its memory being watched, by t/nginx/checked?
 sub watched { return defined $ENV{EPHPM_NGINX_WRAPPER} }
+sub wrapper { return split ' ', $ENV{EPHPM_NGINX_WRAPPER} // '' }
 
 # valgrind sees PHP's memory, and names, only so; what an error that ends a
 # request leaves behind is freed at the request's end.  A binary upgrade's new
@@ -232,7 +235,7 @@ sub check {
     if ($child == 0) {
         open STDIN, '<', '/dev/null';
         open STDERR, '>&', \*STDOUT;
-        { no warnings 'exec'; exec $self->command('-t'); }
+        { no warnings 'exec'; exec wrapper(), $self->command('-t'); }
         POSIX::_exit(126);
     }
     local $/;
@@ -244,7 +247,7 @@ sub check {
 # As a daemon where $self->{daemon} says so: a binary upgrade wants one.
 sub start {
     my ($self) = @_;
-    my @command = (split(' ', $ENV{EPHPM_NGINX_WRAPPER} // ''),
+    my @command = (wrapper(),
         $self->command($self->{daemon} ? () : ('-g', 'daemon off;')));
     my $child = fork() // die "fork: $!";
     if ($child == 0) {
@@ -359,7 +362,7 @@ my %stack;
 sub title {
     my ($folder) = @_;
     my $title = slurp("$folder/cmdline") =~ s/\0+/ /gr;
-    return $title unless watched() && $title =~ /memcheck/;
+    return $title unless watched() && $title =~ /valgrind/;
     return "$1 $2" if slurp("$folder/comm") =~ /^(ephpm)-(\w+)$/;
     open my $memory, '<:raw', "$folder/mem" or return $title;
     my @maps = $stack{$folder} // slurp("$folder/maps")
