@@ -37,67 +37,70 @@ sub refused {
     return;
 }
 
-for my $line ('127.0.0.1:6380', '[::1]:6380 store=default', 'localhost:6380',
-    'unix:/tmp/kv.sock mode=600', '127.9.9.9:1', "unix:/tmp/a password-file=$secret",
-    "0.0.0.0:6380 password-file=$secret store=default",
-    "[::]:6380 password-file=$secret") {
-    my ($status, $said) = check("EphpmResp $line\n");
-    is $status, 0, "EphpmResp $line" or diag $said;
-}
-is +(check("EphpmResp 127.0.0.1:6380\nEphpmResp 127.0.0.1:6381\n"
-    . "EphpmResp unix:/tmp/a\n"))[0], 0, 'several of them';
-
-refused('no address', 'EphpmResp', qr/EphpmResp takes an address/);
-refused("the address $_", "EphpmResp $_", qr/\Q$_\E: is no address: give one as/)
-    for 'here', '127.0.0.1', ':6380', 'example.org:6380', '127.0.0.1:65536',
-    '127.0.0.1:redis';
-refused('port 0', 'EphpmResp 127.0.0.1:0', qr/has no port from 1 to 65535/);
-refused('a relative path', 'EphpmResp unix:kv.sock',
-    qr/name the socket by its whole path/);
-refused('a long path', 'EphpmResp unix:/' . 'x' x 107,
-    qr/the path of a socket has 1 to 107 bytes/);
-refused("$_ without a password", "EphpmResp $_",
-    qr/can be reached from other machines and has no password: .*password-file=/)
-    for '0.0.0.0:6380', '*:6380', '[::]:6380', '192.0.2.1:6380', '[2001:db8::1]:1';
-refused('an unknown store', 'EphpmResp 127.0.0.1:6380 store=shop',
-    qr/EphpmResp 127\.0\.0\.1:6380 names the store 'shop', which no EphpmStore makes/);
-refused('an unknown option', 'EphpmResp 127.0.0.1:6380 shop',
-    qr/'shop' is no option: there are store=NAME/);
-refused('an option twice', 'EphpmResp 127.0.0.1:6380 store=default store=default',
-    qr/store= is there twice/);
-refused("mode=$_", "EphpmResp unix:/tmp/a mode=$_", qr/mode=$_ is no file mode/)
-    for qw(0888 rw 1777 -1), '';
-refused('mode= of an address', 'EphpmResp 127.0.0.1:6380 mode=0600',
-    qr/mode= is for addresses that are unix/);
-refused('an address twice', "EphpmResp 127.0.0.1:6380\n"
-    . 'EphpmResp localhost:6380', qr/is taken already \(.*:\d+\)/);
-refused('inside of a host',
-    "<VirtualHost *:80>\nEphpmResp 127.0.0.1:6380\n</VirtualHost>",
-    qr/EphpmResp cannot occur within <VirtualHost>/);
-{
-    my $file = "$ENV{EPHPM_SCRATCH}/password";
-    refused('no password file', "EphpmResp 127.0.0.1:6380 password-file=$file",
-        qr/password-file=\S+ cannot be read: No such file/);
-    spew($file, "\n");
-    refused('an empty one', "EphpmResp 127.0.0.1:6380 password-file=$file",
-        qr/password-file=\S+ is empty/);
-    spew($file, 'x' x 4097);
-    refused('a long one', "EphpmResp 127.0.0.1:6380 password-file=$file",
-        qr/has more than 4096 bytes/);
-    chmod 0, $file;
-    SKIP: {
-        skip 'root reads every file', 4 if $> == 0;
-        refused('a closed one', "EphpmResp 127.0.0.1:6380 password-file=$file",
-            qr/password-file=\S+ cannot be read: Permission denied/);
+# One and the same under each MPM.
+if (!threaded()) {
+    for my $line ('127.0.0.1:6380', '[::1]:6380 store=default', 'localhost:6380',
+        'unix:/tmp/kv.sock mode=600', '127.9.9.9:1', "unix:/tmp/a password-file=$secret",
+        "0.0.0.0:6380 password-file=$secret store=default",
+        "[::]:6380 password-file=$secret") {
+        my ($status, $said) = check("EphpmResp $line\n");
+        is $status, 0, "EphpmResp $line" or diag $said;
     }
-    unlink $file;
-    refused('a folder', "EphpmResp 127.0.0.1:6380 password-file=/tmp",
-        qr{password-file=/tmp is no file});
-}
-{
-    my $socket = "$ENV{EPHPM_SCRATCH}/checked.sock";
-    is +(check("EphpmResp unix:$socket\n"))[0], 0, 'httpd -t';
-    ok !-e $socket, '... opens nothing';
+    is +(check("EphpmResp 127.0.0.1:6380\nEphpmResp 127.0.0.1:6381\n"
+        . "EphpmResp unix:/tmp/a\n"))[0], 0, 'several of them';
+
+    refused('no address', 'EphpmResp', qr/EphpmResp takes an address/);
+    refused("the address $_", "EphpmResp $_", qr/\Q$_\E: is no address: give one as/)
+        for 'here', '127.0.0.1', ':6380', 'example.org:6380', '127.0.0.1:65536',
+        '127.0.0.1:redis';
+    refused('port 0', 'EphpmResp 127.0.0.1:0', qr/has no port from 1 to 65535/);
+    refused('a relative path', 'EphpmResp unix:kv.sock',
+        qr/name the socket by its whole path/);
+    refused('a long path', 'EphpmResp unix:/' . 'x' x 107,
+        qr/the path of a socket has 1 to 107 bytes/);
+    refused("$_ without a password", "EphpmResp $_",
+        qr/can be reached from other machines and has no password: .*password-file=/)
+        for '0.0.0.0:6380', '*:6380', '[::]:6380', '192.0.2.1:6380', '[2001:db8::1]:1';
+    refused('an unknown store', 'EphpmResp 127.0.0.1:6380 store=shop',
+        qr/EphpmResp 127\.0\.0\.1:6380 names the store 'shop', which no EphpmStore makes/);
+    refused('an unknown option', 'EphpmResp 127.0.0.1:6380 shop',
+        qr/'shop' is no option: there are store=NAME/);
+    refused('an option twice', 'EphpmResp 127.0.0.1:6380 store=default store=default',
+        qr/store= is there twice/);
+    refused("mode=$_", "EphpmResp unix:/tmp/a mode=$_", qr/mode=$_ is no file mode/)
+        for qw(0888 rw 1777 -1), '';
+    refused('mode= of an address', 'EphpmResp 127.0.0.1:6380 mode=0600',
+        qr/mode= is for addresses that are unix/);
+    refused('an address twice', "EphpmResp 127.0.0.1:6380\n"
+        . 'EphpmResp localhost:6380', qr/is taken already \(.*:\d+\)/);
+    refused('inside of a host',
+        "<VirtualHost *:80>\nEphpmResp 127.0.0.1:6380\n</VirtualHost>",
+        qr/EphpmResp cannot occur within <VirtualHost>/);
+    {
+        my $file = "$ENV{EPHPM_SCRATCH}/password";
+        refused('no password file', "EphpmResp 127.0.0.1:6380 password-file=$file",
+            qr/password-file=\S+ cannot be read: No such file/);
+        spew($file, "\n");
+        refused('an empty one', "EphpmResp 127.0.0.1:6380 password-file=$file",
+            qr/password-file=\S+ is empty/);
+        spew($file, 'x' x 4097);
+        refused('a long one', "EphpmResp 127.0.0.1:6380 password-file=$file",
+            qr/has more than 4096 bytes/);
+        chmod 0, $file;
+        SKIP: {
+            skip 'root reads every file', 4 if $> == 0;
+            refused('a closed one', "EphpmResp 127.0.0.1:6380 password-file=$file",
+                qr/password-file=\S+ cannot be read: Permission denied/);
+        }
+        unlink $file;
+        refused('a folder', "EphpmResp 127.0.0.1:6380 password-file=/tmp",
+            qr{password-file=/tmp is no file});
+    }
+    {
+        my $socket = "$ENV{EPHPM_SCRATCH}/checked.sock";
+        is +(check("EphpmResp unix:$socket\n"))[0], 0, 'httpd -t';
+        ok !-e $socket, '... opens nothing';
+    }
 }
 
 # --- clients
