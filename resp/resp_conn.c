@@ -178,7 +178,7 @@ static bool reader_feed(resp_conn_t *conn, const char *bytes, size_t length)
             conn->drop = true;
             return false;
         }
-        redisReaderSetPrivdata(conn->reader, conn);
+        conn->reader->privdata = conn;
     }
     if (length != 0
         && redisReaderFeed(conn->reader, bytes, length) != REDIS_OK) {

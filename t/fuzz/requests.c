@@ -62,11 +62,25 @@ static void attach(side_t *side)
     }
 }
 
+static void keep(side_t *side, const char *bytes, size_t length)
+{
+    if (side->answer_room - side->answer_bytes <= length) {
+        side->answer_room = 2 * (side->answer_bytes + length + 1);
+        side->answer = realloc(side->answer, side->answer_room);
+        if (side->answer == NULL) {
+            die("no memory");
+        }
+    }
+    memcpy(side->answer + side->answer_bytes, bytes, length);
+    side->answer_bytes += length;
+}
+
 void requests_setup(void)
 {
     kv_config_t config;
 
     for (int i = 0; i < 2; i++) {
+        keep(&sides[i], "", 0);
         sides[i].memory = mmap(NULL, STORE_BYTES, PROT_READ | PROT_WRITE,
                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (sides[i].memory == MAP_FAILED) {
@@ -127,19 +141,6 @@ static void feed(side_t *side, const uint8_t *bytes, size_t length)
     }
     resp_conn_feed(side->conn, copy, length);
     free(copy);
-}
-
-static void keep(side_t *side, const char *bytes, size_t length)
-{
-    if (side->answer_room - side->answer_bytes < length) {
-        side->answer_room = 2 * (side->answer_bytes + length);
-        side->answer = realloc(side->answer, side->answer_room);
-        if (side->answer == NULL) {
-            die("no memory");
-        }
-    }
-    memcpy(side->answer + side->answer_bytes, bytes, length);
-    side->answer_bytes += length;
 }
 
 /* Take what there is, some bytes at a time, and have the rest run. */
