@@ -71,6 +71,18 @@ static void complain(const ephpm_ini_t *ini, const char *why)
     efree(message);
 }
 
+/* PHP takes them at any time, shows them, and obeys them when it starts: who
+ * relies on one is to hear that it does nothing. */
+static bool only_at_start(const ephpm_ini_t *ini)
+{
+    if (strcmp(ini->name, "disable_functions") != 0
+        && strcmp(ini->name, "disable_classes") != 0) {
+        return false;
+    }
+    complain(ini, "PHP obeys it in php.ini alone, for all sites");
+    return true;
+}
+
 bool ephpm_ini_check(const ephpm_ini_t *ini)
 {
     const zend_ini_entry *entry =
@@ -78,6 +90,9 @@ bool ephpm_ini_check(const ephpm_ini_t *ini)
                                strlen(ini->name));
     int allowed;
 
+    if (only_at_start(ini)) {
+        return false;
+    }
     if (entry == NULL) {
         complain(ini, "this PHP has no such setting (is it spelled so, and "
                       "the extension loaded?)");
@@ -97,8 +112,13 @@ bool ephpm_ini_check(const ephpm_ini_t *ini)
 
 void ephpm_ini_apply(const ephpm_ini_t *ini)
 {
-    zend_string *name = zend_string_init(ini->name, strlen(ini->name), 0);
     int type = ini->admin ? PHP_INI_SYSTEM : PHP_INI_PERDIR;
+    zend_string *name;
+
+    if (only_at_start(ini)) {
+        return;
+    }
+    name = zend_string_init(ini->name, strlen(ini->name), 0);
 
     /* The stage of a .htaccess file makes PHP check what it lets a script
      * only tighten, as open_basedir. */

@@ -18,6 +18,7 @@ END
     server => <<'END',
 php_value suite.unknown is-ignored;
 php_value opcache.memory_consumption 7;
+php_admin_value disable_functions strrev;
 php_value highlight.keyword from-server;
 location /ini/ {
     php_value highlight.comment from-location;
@@ -137,6 +138,9 @@ my $times = () = $server->logged =~ /suite\.unknown/g;
 cmp_ok $times, '<=', 2, '... not at each request';
 like $server->logged, qr/opcache\.memory_consumption\b.*ignored/,
     "... and one that is php.ini's alone";
+like $server->logged,
+    qr/disable_functions\b.*ignored: PHP obeys it in php\.ini alone/,
+    '... and one that would only seem to be obeyed';
 
 # --- a change, and a reload
 
