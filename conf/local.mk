@@ -11,6 +11,7 @@ dist_confsample_DATA = \
 confnginxdir = $(docdir)/nginx
 dist_confnginx_DATA = \
 	conf/nginx/ephpm.conf \
+	conf/nginx/resp.conf \
 	conf/nginx/site.conf \
 	conf/nginx/sites.conf \
 	conf/nginx/status.conf

@@ -47,10 +47,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ephpm_history.h"
 #include "ephpm_jobs.h"
 #include "ephpm_snapshot.h"
-#include "kv.h"
+#include "ngx_ephpm_store.h"
 
 
 /* of a response, in memory, before it is spooled */
@@ -63,23 +62,6 @@
 /* a client that keeps up is waited for so long before the first byte of a
  * response goes to the disk */
 #define NGX_HTTP_EPHPM_SPOOL_WAIT   5
-
-
-typedef struct {
-    ngx_str_t                   name;
-    u_char                     *file;       /* of its directive */
-    ngx_uint_t                  line;
-    size_t                      size;
-    kv_config_t                 config;
-    ngx_str_t                   options;    /* all of config but threads_max */
-    uint64_t                    layout;     /* kv_layout_hash() at its making */
-    ngx_shm_zone_t             *zone;
-    void                       *memory;
-    uint64_t                    history_layout;
-    ephpm_history_t            *history;
-    /* in a worker */
-    kv_store_t                 *handle;
-} ngx_http_ephpm_store_t;
 
 
 /* one php_value, php_flag, php_admin_value or php_admin_flag */

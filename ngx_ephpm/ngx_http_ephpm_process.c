@@ -89,8 +89,10 @@ ngx_http_ephpm_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_OK;
     }
 
+    /* a worker is attached once more where it answers "ephpm_kv_resp" */
+
     if (ngx_http_ephpm_stores_check(cycle, mcf,
-                                    ccf->worker_processes + mcf->processes)
+                                    2 * ccf->worker_processes + mcf->processes)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;

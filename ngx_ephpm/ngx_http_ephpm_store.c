@@ -25,10 +25,6 @@
 #include <sys/mman.h>
 
 
-/* other modules may have a zone of the same name */
-#define NGX_HTTP_EPHPM_ZONE_PREFIX  "ephpm_kv:"
-
-
 static ngx_int_t ngx_http_ephpm_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 
@@ -237,6 +233,7 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    store->interface = NGX_EPHPM_STORE_INTERFACE;
     store->name = name;
     store->file = cf->conf_file->file.name.data;
     store->line = cf->conf_file->line;
@@ -247,13 +244,13 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    zone.len = sizeof(NGX_HTTP_EPHPM_ZONE_PREFIX) - 1 + name.len;
+    zone.len = sizeof(NGX_EPHPM_ZONE_PREFIX) - 1 + name.len;
     zone.data = ngx_pnalloc(cf->pool, zone.len + 1);
     if (zone.data == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    (void) ngx_sprintf(zone.data, NGX_HTTP_EPHPM_ZONE_PREFIX "%V%Z", &name);
+    (void) ngx_sprintf(zone.data, NGX_EPHPM_ZONE_PREFIX "%V%Z", &name);
 
     store->zone = ngx_shared_memory_add(cf, &zone,
                                         ngx_http_ephpm_zone_size(store->size),

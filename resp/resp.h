@@ -147,4 +147,8 @@ resp_state_t resp_conn_sent(resp_conn_t *conn, size_t length);
 /** The state, as feed and sent returned it. */
 resp_state_t resp_conn_state(const resp_conn_t *conn);
 
+/** Is the client between two requests, with no part of one here and no
+ * answer to be sent?  So a server that is to end may close it. */
+bool resp_conn_idle(const resp_conn_t *conn);
+
 #endif

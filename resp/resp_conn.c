@@ -472,6 +472,12 @@ static void weigh(resp_conn_t *conn)
     }
 }
 
+bool resp_conn_idle(const resp_conn_t *conn)
+{
+    return conn->place == PLACE_NEW && conn->rest.begin == conn->rest.end
+        && conn->output.begin == conn->output.end;
+}
+
 /* A connection that is lost is told of once. */
 static resp_state_t settle(resp_conn_t *conn, bool was_lost)
 {

@@ -117,7 +117,7 @@ for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
     my %seen;
     for my $name (grep { !$seen{$_}++ } $text =~ /\b(ephpm_kv_\w+)/g) {
         next if $metric{$name} && $file eq 'doc/mod_ephpm.7';
-        next if $name =~ /\Aephpm_kv_(?:zone|resp)\z/;   # nginx's directives
+        next if $name =~ /^ephpm_kv_(?:zone|resp)/;     # directives of nginx
         like $stub, qr/^function $name\(/m, "$file: $name() exists";
     }
     for my $name (grep { !$seen{$_}++ }
@@ -130,7 +130,7 @@ for my $file ('README.md', 'CHANGES', 'ARCHITECTURE.md', 'doc/ephpm.1',
 
 # nginx's, in its samples and its manual; each with its default and context.
 my %nginx = map { $_ => 1 }
-    map { slurp($_) =~ /\{ ngx_string\("(\w+)"\),\n +NGX_HTTP_/g }
+    map { slurp($_) =~ /\{ ngx_string\("(\w+)"\),\n +NGX_(?:HTTP|STREAM)_/g }
     glob "$top/ngx_ephpm/*.c";
 my $ngx_manual = slurp("$top/doc/ngx_ephpm.7");
 for my $file ('README.md', 'doc/ngx_ephpm.7', glob 'conf/nginx/*.conf') {
@@ -151,7 +151,7 @@ my ($directives) = $ngx_manual =~ /^\.SH DIRECTIVES\n(.*?)^\.SH /ms;
 for my $entry (split /^\.TP\n/m, $directives) {
     my ($name) = $entry =~ /^\.BI? "?(ephpm\w*|php_\w+)/ or next;
     like $entry, qr/^(?:No d|D)efault/m, "doc/ngx_ephpm.7: ${name}'s default";
-    like $entry, qr/(?:http|location)\.$/m, "doc/ngx_ephpm.7: ... and context"
+    like $entry, qr/(?:http|location|server)\.$/m, "doc/ngx_ephpm.7: ... and context"
         unless $entry =~ /location, if in location\.$/m;
 }
 my %variable = map { $_ => 1 } map { slurp($_) =~ /ngx_string\("(ephpm_\w+)"\)/g }

@@ -38,7 +38,8 @@ my @want = (
     '/usr/local/share/man/man7/ngx_ephpm.7',
     -e "$build/mod_ephpm/.libs/mod_ephpm.so" ? "$modules/mod_ephpm.so" : (),
     -e "$build/ngx_ephpm/objs/ngx_http_ephpm_module.so"
-        ? "$nginx_modules/ngx_http_ephpm_module.so" : (),
+        ? map("$nginx_modules/ngx_${_}_ephpm_module.so", qw(http stream))
+        : (),
     -e "$build/php-embed/.libs/ephpm.so"     ? "$extensions/ephpm.so"  : (),
     -e "$build/cli/ephpm"                    ? '/usr/local/bin/ephpm'  : (),
 );

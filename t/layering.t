@@ -29,7 +29,7 @@ my %may = (
     },
     'ngx_ephpm' => {
         own     => [ 'ngx_ephpm', 'php-embed' ],
-        headers => ['kvcore/kv.h'],
+        headers => [ 'kvcore/kv.h', 'resp/resp.h' ],
         system  => [ 'PHP', 'nginx' ],
     },
     'cli' => {

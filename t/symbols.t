@@ -8,6 +8,13 @@ use Test::More;
 
 my $build = $ENV{EPHPM_BUILDDIR} // '.';
 
+# nginx's stream, where it is a module.
+sub nginx_stream {
+    my ($folder) = ($ENV{NGINX_PROGRAM} ? `'$ENV{NGINX_PROGRAM}' -V 2>&1` : '')
+        =~ /--modules-path=(\S+)/ or return;
+    return grep { -e } "$folder/ngx_stream_module.so";
+}
+
 my @modules = (
     {
         file    => "$build/mod_ephpm/.libs/mod_ephpm.so",
@@ -21,6 +28,12 @@ my @modules = (
         exports => 'ngx_module_names ngx_module_order ngx_modules',
         hosts   => [ grep { $_ } $ENV{NGINX_PROGRAM}, $ENV{LIBPHP} ],
         needed  => $ENV{LIBPHP_NEEDED},
+        option  => '--without-nginx',
+    },
+    {
+        file    => "$build/ngx_ephpm/objs/ngx_stream_ephpm_module.so",
+        exports => 'ngx_module_names ngx_module_order ngx_modules',
+        hosts   => [ grep { $_ } $ENV{NGINX_PROGRAM}, nginx_stream() ],
         option  => '--without-nginx',
     },
     {

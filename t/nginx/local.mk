@@ -14,6 +14,7 @@ NGINX_TESTS = \
 	t/nginx/output.t \
 	t/nginx/reload.t \
 	t/nginx/requests.t \
+	t/nginx/resp.t \
 	t/nginx/root.t \
 	t/nginx/samples.t \
 	t/nginx/scripts.t \

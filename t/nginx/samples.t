@@ -5,13 +5,16 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::INET;
+use IO::Socket::UNIX;
 use NginxTest;
 use Test::More;
 
 my $server = NginxTest->new;
 copy_tree("$NginxTest::top/conf/nginx", "$server->{dir}/sample");
 my @samples = map { s{.*/}{}r } glob "$server->{dir}/sample/*.conf";
-is "@samples", 'ephpm.conf site.conf sites.conf status.conf', 'the samples';
+is "@samples", 'ephpm.conf resp.conf site.conf sites.conf status.conf',
+    'the samples';
 
 $server->configure(http => "include sample/ephpm.conf;\n",
     location => "include sample/site.conf;\ninclude sample/status.conf;\n");
@@ -46,6 +49,50 @@ $server->configure(http => "include sample/sites.conf;\n",
     location => "include sample/site.conf;\n");
 my ($status, $said) = $server->check;
 is $status, 0, 'sites.conf' or diag $said;
+
+# What belongs beside http { }, and the server with a password in its comments.
+SKIP: {
+    my $load = $server->load_stream;
+    skip 'nginx has no stream: apt-get install libnginx-mod-stream', 3
+        unless defined $load;
+    my $resp = slurp("$server->{dir}/sample/resp.conf");
+    $resp =~ s{/run/ephpm/}{$server->{dir}/} or fail 'it has a socket';
+    my ($more) = $resp =~ /^( +#     limit_conn_zone.*?)^\}/ms;
+    $more =~ s/^ +#//mg;
+    $more =~ s/ ssl;/;/;
+    $more =~ s/^ *ssl_[^\n]*\n//mg;
+    $more =~ s{/etc/nginx/}{$server->{dir}/} or fail 'it has a password';
+    $more =~ s/listen 6380/listen 127.0.0.1:$server->{port2}/
+        or fail 'it has a port';
+    $resp =~ s/^\}/$more}/m;
+    spew("$server->{dir}/sample/resp.conf", $resp);
+    spew("$server->{dir}/kv.password", "secret\n");
+    $server->configure(http => "include sample/ephpm.conf;\n",
+        location => "include sample/site.conf;\n");
+    my $text = slurp($server->{conf});
+    $text =~ s/^listen 127\.0\.0\.1:\d+ http2;\n//m or fail 'a free port';
+    spew($server->{conf}, "$load${text}include sample/resp.conf;\n");
+    ok $server->start, 'resp.conf beside them' or diag $server->said;
+    my $said = resp_answer("$server->{dir}/kv.sock", "INCR n\r\nQUIT\r\n");
+    is $said, ":1\r\n+OK\r\n", '... answers at its socket';
+    get('/');
+    $said = resp_answer($server->{port2},
+        "GET n\r\nAUTH secret\r\nGET n\r\nQUIT\r\n");
+    like $said, qr/\A-NOAUTH [^\r]*\r\n\+OK\r\n\$1\r\n2\r\n\+OK\r\n\z/,
+        '... and with a password, as its comments say';
+    $server->stop;
+}
+
+sub resp_answer {
+    my ($where, $text) = @_;
+    my $socket = $where =~ m{/} ? IO::Socket::UNIX->new($where)
+        : IO::Socket::INET->new("127.0.0.1:$where");
+    return "no connection: $!" unless $socket;
+    print $socket $text;
+    $socket->flush;
+    local $/;
+    return scalar(<$socket>) // '';
+}
 
 # The README's block: only what a test's server needs is put in.
 my ($readme) = slurp("$NginxTest::top/README.md")

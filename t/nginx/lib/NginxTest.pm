@@ -69,6 +69,23 @@ sub module {
     return $file;
 }
 
+# The lines that load stream, which may be a module itself, and ours for it;
+# undef: nginx has none.  To be put before all others.
+sub load_stream {
+    my ($self) = @_;
+    my $program = nginx();
+    my $built = `'$program' -V 2>&1`;
+    my $text = "load_module modules/ngx_stream_ephpm_module.so;\n";
+    if ($built !~ /--with-stream(?!\S)/) {
+        my ($folder) = $built =~ /--modules-path=(\S+)/ or return undef;
+        return undef unless -e "$folder/ngx_stream_module.so";
+        $text = "load_module $folder/ngx_stream_module.so;\n$text";
+    }
+    my $module = dirname(module()) . '/ngx_stream_ephpm_module.so';
+    copy($module, "$self->{dir}/modules/") or die "$module: $!";
+    return $text;
+}
+
 # Nothing can be shown without these two.
 sub import_or_skip {
     my $module = module();
