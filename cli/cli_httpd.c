@@ -203,7 +203,6 @@ const cli_server_t cli_httpd = {
     .pid_file = "httpd.pid",
     .folders = no_folders,
     .reload_signal = SIGUSR1,
-    .has_redis = true,
     .write = write_config,
     .exec = exec_httpd,
 };

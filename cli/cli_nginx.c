@@ -4,11 +4,17 @@
 
 #include "cli_serve.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define STREAM_MODULE "ngx_stream_ephpm_module.so"
 
 /* Where nginx and the module keep bodies: all of nginx's own, or it would make
  * those that are not named where its package has them. */
@@ -127,6 +133,149 @@ static void write_fallback(FILE *out, const cli_config_t *config)
     }
 }
 
+/* What nginx says that it was built with; "" if it says nothing. */
+static char *built_with(const char *program)
+{
+    size_t room = 65536;
+    char *text = calloc(1, room);
+    size_t length = 0;
+    ssize_t got;
+    int ends[2];
+    pid_t child;
+
+    if (text == NULL || pipe2(ends, O_CLOEXEC) != 0) {
+        return text;
+    }
+    child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], STDERR_FILENO);
+        execl(program, program, "-V", (char *)NULL);
+        _exit(1);
+    }
+    close(ends[1]);
+    while (child > 0 && length < room - 1 &&
+           ((got = read(ends[0], text + length, room - 1 - length)) > 0 ||
+            (got < 0 && errno == EINTR))) {
+        length += got > 0 ? (size_t)got : 0;
+    }
+    close(ends[0]);
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
+    text[length] = '\0';
+    return text;
+}
+
+/* An option of nginx's configure: what follows it up to the next, of malloc;
+ * NULL: it is not there. */
+static char *find_option(const char *text, const char *option)
+{
+    size_t length = strlen(option);
+    const char *at = text;
+
+    while ((at = strstr(at, option)) != NULL) {
+        const char *end = at + length;
+
+        if (at > text && strchr(" \n'", at[-1]) != NULL &&
+            (*end == '\0' || strchr(" =\n'", *end) != NULL)) {
+            end += *end == '=';
+            return strndup(end, strcspn(end, " \n'"));
+        }
+        at = end;
+    }
+    return NULL;
+}
+
+/* What is to be loaded for stream { }: NULL in *stream where nginx itself has
+ * it. */
+static char *find_stream(const cli_host_t *host, char **stream)
+{
+    char *text = built_with(host->program);
+    char *option = text == NULL ? NULL : find_option(text, "--with-stream");
+    char *folder = text == NULL ? NULL : find_option(text, "--modules-path");
+    char *missing = NULL;
+
+    *stream = NULL;
+    if (option == NULL || *option != '\0') {
+        *stream = cli_join(folder != NULL ? folder : host->runtime_dir,
+                           "ngx_stream_module.so");
+        if (access(*stream, R_OK) != 0) {
+            missing = strdup("nginx's stream module: apt-get install "
+                             "libnginx-mod-stream");
+        }
+    }
+    free(text);
+    free(option);
+    free(folder);
+    return missing;
+}
+
+/* Our module for it is where the other is. */
+static char *own_stream(const cli_host_t *host)
+{
+    char *folder = strdup(host->module);
+    char *file;
+
+    if (folder != NULL) {
+        *strrchr(folder, '/') = '\0';
+    }
+    file = cli_join(folder != NULL ? folder : "", STREAM_MODULE);
+    free(folder);
+    return file;
+}
+
+static char *redis_refusal(const cli_host_t *host)
+{
+    char *stream;
+    char *why = find_stream(host, &stream);
+    char *own = own_stream(host);
+
+    if (why == NULL && access(own, R_OK) != 0 &&
+        asprintf(&why, "%s, which is not there: install it (make install)",
+                 own) < 0) {
+        why = NULL;
+    }
+    free(stream);
+    free(own);
+    return why;
+}
+
+static void write_stream_modules(FILE *out, const cli_host_t *host)
+{
+    char *own = own_stream(host);
+    char *stream;
+
+    free(find_stream(host, &stream));
+    if (stream != NULL) {
+        directive(out, "load_module", stream);
+    }
+    directive(out, "load_module", own);
+    free(stream);
+    free(own);
+}
+
+static void write_redis(FILE *out, const cli_redis_t *redis,
+                        const char *password_file)
+{
+    fputs("stream {\n    server {\n", out);
+    if (redis->listen_address != NULL) {
+        fprintf(out, "        listen %s:%u;\n", redis->listen_address,
+                redis->listen_port);
+    }
+    if (redis->socket != NULL) {
+        fputs("        listen \"unix:", out);
+        escape(out, redis->socket, "$");
+        fputs("\";\n", out);
+    }
+    fputs("        ephpm_kv_resp default", out);
+    if (password_file != NULL) {
+        fputs(" \"password_file=", out);
+        escape(out, password_file, "$");
+        fputc('"', out);
+    }
+    fputs(";\n    }\n}\n", out);
+}
+
 static int write_config(FILE *out, const cli_config_t *config,
                         const cli_host_t *host)
 {
@@ -135,6 +284,9 @@ static int write_config(FILE *out, const cli_config_t *config,
 
     fputs("# Written by `ephpm serve` for this one run.\n", out);
     directive(out, "load_module", host->module);
+    if (config->redis.enabled) {
+        write_stream_modules(out, host);
+    }
     if (host->user != NULL) {
         fputs("user", out);
         quote(out, host->user);
@@ -173,6 +325,9 @@ static int write_config(FILE *out, const cli_config_t *config,
     write_fallback(out, config);
     fputs(locations, out);
     fputs("    }\n}\n", out);
+    if (config->redis.enabled) {
+        write_redis(out, &config->redis, host->redis_password_file);
+    }
     return fflush(out) == 0 && !ferror(out) ? 0 : -1;
 }
 
@@ -228,6 +383,7 @@ const cli_server_t cli_nginx = {
     .pid_file = "nginx.pid",
     .folders = folders,
     .reload_signal = SIGHUP,
+    .redis_refusal = redis_refusal,
     .write = write_config,
     .exec = exec_nginx,
 };

@@ -318,14 +318,19 @@ static int check_port(const char *address, unsigned number,
     return rc;
 }
 
-static int check_redis(const cli_config_t *config, const cli_server_t *server)
+static int check_redis(const cli_config_t *config, const cli_host_t *host)
 {
-    if (config->redis.enabled && !server->has_redis) {
-        return complain(EX_CONFIG, "[kv.redis_compat] cannot be had with "
-                                   "%s: leave it out, or choose another "
-                                   "--server", server->name);
+    char *why = NULL;
+
+    if (config->redis.enabled && host->server->redis_refusal != NULL) {
+        why = host->server->redis_refusal(host);
     }
-    return 0;
+    if (why == NULL) {
+        return 0;
+    }
+    complain(EX_UNAVAILABLE, "[kv.redis_compat] needs %s", why);
+    free(why);
+    return EX_UNAVAILABLE;
 }
 
 static int check_ports(const cli_config_t *config)
@@ -566,7 +571,7 @@ int cli_serve(cli_config_t *config, const cli_places_t *places)
         (rc = check_document_root(config, account)) != 0 ||
         (rc = find_server(places, &host)) != 0 ||
         (rc = find_module(places, &host)) != 0 ||
-        (rc = check_redis(config, places->server)) != 0 ||
+        (rc = check_redis(config, &host)) != 0 ||
         (rc = check_ports(config)) != 0 ||
         (rc = make_runtime_dir(&host)) != 0) {
         return rc;

@@ -34,7 +34,9 @@ typedef struct cli_server {
     const char *pid_file;
     const char *const *folders;  /* that it makes there; ends with NULL */
     int reload_signal;
-    bool has_redis;              /* [kv.redis_compat] */
+    /** Can [kv.redis_compat] be had?  NULL in its place: always.
+     * @return NULL, or what is missing and what to do, of malloc */
+    char *(*redis_refusal)(const cli_host_t *host);
     /** Write the configuration.
      * Every value that people gave stands in quotes and escaped; the setters
      * of cli_config.h have refused what no quoting stops.

@@ -11,10 +11,18 @@ use Test::More;
 
 my $tmp = scratch();
 mkdir "$tmp/modules";
-spew("$tmp/modules/$_.so", '') for qw(mod_ephpm ngx_http_ephpm_module);
+spew("$tmp/modules/$_.so", '') for qw(mod_ephpm ngx_http_ephpm_module
+    ngx_stream_ephpm_module ngx_stream_module);
 mkdir "$tmp/public";
 spew("$tmp/httpd", "#!/bin/sh\ncat \"\$2\"\necho \"# \$2\"\n");
-spew("$tmp/nginx", "#!/bin/sh\ncat \"\$4\"\necho \"# \$4\"\n");
+sub fake_nginx {
+    my (@options) = @_;
+    spew("$tmp/nginx", "#!/bin/sh\nif test \"\$1\" = -V; then\n"
+        . "echo 'configure arguments: @options'\nexit\nfi\n"
+        . "cat \"\$4\"\necho \"# \$4\"\n");
+}
+fake_nginx("--with-cc-opt='-g -O2'", '--with-stream=dynamic',
+    "--modules-path=$tmp/modules");
 chmod 0755, "$tmp/httpd", "$tmp/nginx";
 my $port = free_port();
 my @module = (ephpm(), 'serve', '--module-dir', "$tmp/modules");
@@ -252,6 +260,41 @@ EOF2
     ($code, $out, $err) = run(@serve, '--config', "$tmp/taken.toml");
     is $code, 69, 'its address in use: exit code';
     like $err, qr/\[kv\.redis_compat\] listen: .*already in use/, '... message';
+}
+
+{
+    my $base = "[server]\ndocument_root = 'public'\n"
+        . "listen = '127.0.0.1:$port'\n";
+    my $enabled = "$base\[kv.redis_compat]\nenabled = true\n";
+    my $redis = free_port();
+    my $conf = config_of('nginx', $base);
+    unlike $conf, qr/stream/, 'nginx: not unless it is asked for';
+    $conf = config_of('nginx', $enabled . "listen = '127.0.0.1:$redis'\n"
+        . "socket = 'a \"socket\"'\npassword = 'hu\$h'\n");
+    my @loaded = $conf =~ /^load_module "\Q$tmp\E\/modules\/(.*)";$/mg;
+    is "@loaded", 'ngx_http_ephpm_module.so ngx_stream_module.so '
+        . 'ngx_stream_ephpm_module.so', '... the modules, stream before ours';
+    like $conf, qr/^ +listen 127\.0\.0\.1:$redis;$/m, '... an address';
+    like $conf, qr/^ +listen "unix:\Q$tmp\E\/a \\"socket\\"";$/m, '... a socket';
+    my ($file) = $conf =~ /^ +ephpm_kv_resp default "password_file=(\S+)";$/m;
+    like $file, qr/redis-password$/, '... a password, in a file';
+    unlike $conf, qr/hu\$h/, '... and nowhere else';
+    $conf = config_of('nginx', $enabled . "listen = '127.0.0.1:$redis'\n");
+    like $conf, qr/^ +ephpm_kv_resp default;$/m, '... no password';
+    fake_nginx('--with-stream', "--modules-path=$tmp/modules");
+    $conf = config_of('nginx', $enabled . "socket = 's'\n");
+    unlike $conf, qr/ngx_stream_module/, '... stream is in nginx itself';
+    unlink "$tmp/modules/ngx_stream_ephpm_module.so";
+    my ($code, $out, $err) = run(@{ $serve{nginx} }, '--config', "$tmp/ephpm.toml");
+    is $code, 69, '... no module of ours: exit code';
+    like $err, qr/^ephpm: \[kv\.redis_compat\] needs \S+\/ngx_stream_ephpm_module\.so, which is not there/,
+        '... message';
+    unlink "$tmp/modules/ngx_stream_module.so";
+    fake_nginx('--with-stream=dynamic', "--modules-path=$tmp/modules");
+    ($code, $out, $err) = run(@{ $serve{nginx} }, '--config', "$tmp/ephpm.toml");
+    is $code, 69, '... no stream: exit code';
+    like $err, qr/needs nginx's stream module: apt-get install libnginx-mod-stream/,
+        '... message';
 }
 
 # --- values that try to be directives

@@ -37,9 +37,6 @@ EOF2
 spew("$tmp/public/other.php", '<?php echo "other ", $_SERVER["PATH_INFO"];');
 mkdir "$tmp/public/bare";
 
-# Those that speak Redis's protocol.
-my %speaks_redis = (apache => 1);
-
 # The servers, the modules that they need and what they log once they serve.
 my %module = (
     apache => 'mod_ephpm/.libs/mod_ephpm.so',
@@ -186,7 +183,7 @@ for my $server (sort keys %module) {
         }
     }
 
-    if ($speaks_redis{$server}) {
+    {
         my $who = "$server, Redis's protocol";
         my ($port, $redis) = (free_port(), free_port());
         spew("$tmp/redis.toml", slurp("$tmp/ephpm.toml")
