@@ -59,6 +59,7 @@ for my $n (1 .. 3) {
     is $r->{status}, 503, "request $n past the queue: 503";
     like header($r, 'Retry-After'), qr/^\d+$/, '... with Retry-After';
     cmp_ok $took, '<', 10, '... at once';
+    note sprintf 'refused after %.1f ms', 1000 * $took;
 }
 is get('/hello.txt')->{body}, 'hello', 'a file is served as ever';
 is get('/ephpm-status')->{status}, 200, '... and the status page';
