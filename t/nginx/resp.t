@@ -38,13 +38,14 @@ my $stream = <<"END";
 END
 
 # configuration(stream => TEXT, first => stream comes before http,
-#     load => TEXT, http => TEXT)
+#     load => TEXT, http => TEXT, connections => NUMBER)
 sub configuration {
     my (%o) = @_;
     $server->{http} = $o{http} // $zones;
     my $text = $server->template;
     my $block = 'stream {' . "\n" . ($o{stream} // $stream) . "}\n";
-    $text =~ s/worker_connections 512/worker_connections 2048/;
+    my $connections = $o{connections} // 2048;
+    $text =~ s/worker_connections 512/worker_connections $connections/;
     if ($o{first}) { $text =~ s/^http \{\n/${block}http {\n/m }
     else { $text .= $block }
     $server->configure(config => ($o{load} // $load) . $text);
@@ -473,6 +474,22 @@ SKIP: {
     my $socket = client();
     is ask($socket, 'GET', 'after'), "\$[$alive]", '... and the store is whole';
     is php('echo ephpm_kv_get("after");')->{body}, $alive, '... for PHP too';
+}
+
+# --- connections that run out
+
+{
+    $server->{workers} = 1;
+    configuration(first => 1, connections => 100);
+    ok $server->reload, 'a hundred connections in all';
+    ok wait_until(sub { my @all = $server->of_kind('worker'); @all == 1 }),
+        '... of one worker';
+    my @idle = map { client() } 1 .. 250;
+    is ask($idle[-1], 'PING'), '+[PONG]', 'the last of 250 idle clients';
+    is join('', map { get('/hello.txt')->{body} } 1 .. 20), 'hello' x 20,
+        '... and pages are served';
+    is ask($idle[-1], 'PING'), '+[PONG]', '... and that one stays';
+    is Resp::read_rest($idle[0]), '', '... for the oldest goes first';
 }
 
 $server->ends_well(except => qr/exited on signal 9|SIGKILL|limiting connections/);
