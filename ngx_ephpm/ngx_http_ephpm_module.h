@@ -210,6 +210,7 @@ typedef struct {
     off_t                       spooled;        /* end of what is in it, */
     off_t                       handed;         /* handed over up to here */
     ngx_buf_t                  *file_buf;       /* the part in hand */
+    ngx_buf_t                  *flush_buf;      /* flush() without a body */
     ngx_event_t                 wait;           /* before spooling begins */
 
     ngx_int_t                   error;          /* a status, or NGX_ERROR */

@@ -380,11 +380,23 @@ ngx_http_ephpm_add_special(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
         b = cl->buf;
 
     } else {
-        b = ngx_calloc_buf(r->pool);
+
+        /* a stream of events may ask for this every moment, for days */
+
+        b = (how == NGX_HTTP_FLUSH) ? ctx->flush_buf : NULL;
+
+        if (b == NULL) {
+            b = ngx_calloc_buf(r->pool);
+        }
+
         cl = ngx_alloc_chain_link(r->pool);
 
         if (b == NULL || cl == NULL) {
             return NGX_ERROR;
+        }
+
+        if (how == NGX_HTTP_FLUSH) {
+            ctx->flush_buf = b;
         }
 
         cl->buf = b;

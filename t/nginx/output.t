@@ -100,6 +100,28 @@ for my $page ('little.php', 'none.php') {
     is md5_hex($body), md5_hex($big), "$page: a slow reader gets it whole";
 }
 
+# --- a stream of events that goes on for days takes no more memory with each
+
+$server->page('flushes.php', '<?php echo "first"; flush(); '
+    . 'for ($i = 0; $i < 40000; ++$i) { flush(); usleep(20); } echo "last";');
+sub workers_memory {
+    my $sum = 0;
+    $sum += $server->memory($_, 'RssAnon') for $server->workers;
+    return $sum;
+}
+my $before = workers_memory();
+my $socket = send_request(connect_to(), path => '/flushes.php', keep => 1);
+my $most = $before;
+$got = '';
+while ($got !~ /last/) {
+    my $now = workers_memory();
+    $most = $now if $now > $most;
+    next unless IO::Select->new($socket)->can_read(0.1);
+    last unless sysread $socket, $got, 4096, length $got;
+}
+like $got, qr/first.*last/s, 'a script that flushes 40,000 times';
+cmp_ok $most - $before, '<', 1024, '... takes no memory for each';
+
 # --- a script that pauses while what it wrote is on the disk, and goes on: the
 # file is written anew only when nothing of it is left to send
 
