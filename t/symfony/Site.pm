@@ -20,7 +20,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
     serve_demo serve_listening serve_suites reload
     free_port request connection exchange together json children
-    server_user can_load projects report);
+    server_user can_load cannot_listen projects report);
 
 my $owner = $$;
 my @parents;
@@ -223,11 +223,38 @@ server {
 END
 }
 
-# serve_listening(FOLDER, PORT, SOCKET) -> process id of httpd's parent: the
-# demo, and its store behind a socket.
+# The lines that load nginx's stream, if it is a module, and ours for it; undef:
+# it has none.
+sub load_stream {
+    my $built = `'$nginx' -V 2>&1`;
+    my $ours = "load_module $build/ngx_ephpm/objs/ngx_stream_ephpm_module.so;\n";
+    return $ours if $built =~ /--with-stream(?!\S)/;
+    my ($modules_of) = $built =~ /--modules-path=(\S+)/ or return undef;
+    return undef unless -e "$modules_of/ngx_stream_module.so";
+    return "load_module $modules_of/ngx_stream_module.so;\n$ours";
+}
+
+# Why there can be no listener, or undef.
+sub cannot_listen {
+    return undef if !$with_nginx || load_stream();
+    return 'nginx has no stream: apt-get install libnginx-mod-stream';
+}
+
+# serve_listening(FOLDER, PORT, SOCKET) -> process id of the server's parent:
+# the demo, and its store behind a socket.
 sub serve_listening {
     my ($folder, $port, $socket) = @_;
-    my $parent = start($folder, $port, <<"END");
+    my $parent = $with_nginx
+        ? start_nginx($folder, $port, <<"END", load_stream(), <<"END")
+    server {
+        listen 127.0.0.1:$port;
+        root $folder/demo/public;
+        include $src/conf/nginx/site.conf;
+    }
+END
+stream { server { listen unix:$socket; ephpm_kv_resp default; } }
+END
+        : start($folder, $port, <<"END");
 Include "$src/conf/httpd/front-controller.conf"
 DocumentRoot "$folder/demo/public"
 EphpmResp unix:$socket
@@ -275,16 +302,18 @@ END
     return "$folder/error-$port.log";
 }
 
-# start_nginx(FOLDER, PORT, CONFIGURATION) -> process id of nginx's master.  The
-# store is that of conf/nginx/ephpm.conf.
+# start_nginx(FOLDER, PORT, CONFIGURATION, [FIRST, LAST]) -> process id of
+# nginx's master.  The store is that of conf/nginx/ephpm.conf; FIRST stands
+# before, LAST after all of that.
 sub start_nginx {
-    my ($folder, $port, $configuration) = @_;
+    my ($folder, $port, $configuration, $first, $last) = @_;
+    $_ //= '' for $first, $last;
     my $user = server_user();
     my $paths = join '', map { "    ${_}_temp_path tmp/$_;\n" }
         qw(client_body proxy fastcgi uwsgi scgi ephpm);
     mkdir "$folder/tmp";
     my $conf = spew("$folder/nginx-$port.conf", <<"END");
-load_module $build/ngx_ephpm/objs/ngx_http_ephpm_module.so;
+${first}load_module $build/ngx_ephpm/objs/ngx_http_ephpm_module.so;
 @{[$user ? "user $user $user;" : '']}
 daemon off;
 pid nginx-$port.pid;
@@ -298,6 +327,7 @@ $paths    types { text/html html; text/css css; image/svg+xml svg; }
     ephpm_processes 4;
     include $src/conf/nginx/ephpm.conf;
 $configuration}
+$last
 END
     return launch($folder, $port, "error-$port.log", $nginx, '-p', "$folder/",
         '-c', $conf, '-e', "$folder/error-$port.log");

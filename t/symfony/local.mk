@@ -1,7 +1,8 @@
 # The adapter and the demo, on the packages of php-adapter/tests/install.
 
 EXTRA_DIST += t/symfony/Site.pm t/symfony/full.php t/symfony/suite.php
-dist_check_SCRIPTS += t/symfony/console.t t/symfony/demo-nginx.t t/symfony/demo.t \
+dist_check_SCRIPTS += t/symfony/console-nginx.t t/symfony/console.t \
+	t/symfony/demo-nginx.t t/symfony/demo.t \
 	t/symfony/redis.t t/symfony/style.t t/symfony/suites-apache.t \
 	t/symfony/suites-cli.t t/symfony/suites-nginx.t \
 	t/symfony/suites-socket.t
@@ -13,6 +14,6 @@ if HAVE_APACHE
 TESTS += t/symfony/console.t t/symfony/demo.t t/symfony/suites-apache.t
 endif
 if HAVE_NGINX
-TESTS += t/symfony/demo-nginx.t t/symfony/suites-nginx.t
+TESTS += t/symfony/console-nginx.t t/symfony/demo-nginx.t t/symfony/suites-nginx.t
 endif
 endif
