@@ -11,7 +11,8 @@ if HAVE_PHP
 TESTS += t/symfony/redis.t t/symfony/style.t t/symfony/suites-cli.t
 endif
 if HAVE_APACHE
-TESTS += t/symfony/console.t t/symfony/demo.t t/symfony/suites-apache.t
+TESTS += t/symfony/console.t t/symfony/demo.t t/symfony/suites-apache.t \
+	t/symfony/suites-socket.t
 endif
 if HAVE_NGINX
 TESTS += t/symfony/console-nginx.t t/symfony/demo-nginx.t t/symfony/suites-nginx.t

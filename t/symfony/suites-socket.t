@@ -9,7 +9,7 @@ use FindBin qw($Bin);
 use lib $Bin;
 use Test::More;
 use Site qw(checkout run_command slurp projects report together start
-    free_port can_load);
+    wait_until free_port can_load);
 
 if (my $reason = can_load()) {
     BAIL_OUT($reason);
@@ -28,6 +28,8 @@ start($folder, $port, join '', map { <<"END" } @projects);
 EphpmStore $_ 32M
 EphpmResp unix:$sockets/$_ store=$_
 END
+wait_until(120, sub { !grep { !-S "$sockets/$_" } @projects })
+    or die "nobody listens in $sockets";
 
 my @results = together(scalar @projects, sub {
     my $project = $projects[ $_[0] ];
