@@ -190,7 +190,7 @@ final class EphpmKvTagAwareAdapter extends AbstractTagAwareAdapter implements Pr
     protected function doDelete(array $ids): bool
     {
         foreach ($ids as $id) {
-            $this->ops()->del($this->key($id));
+            $this->remove($this->key($id));
         }
 
         return true;
@@ -467,7 +467,15 @@ final class EphpmKvTagAwareAdapter extends AbstractTagAwareAdapter implements Pr
     private function remove(string $key): void
     {
         for ($try = 0; $try < 3; ++$try) {
-            if (0 !== $this->ops()->del($key) || null === $this->ops()->get($key)) {
+            if (0 !== $this->ops()->del($key)) {
+                return;
+            }
+            if (null === $this->ops()->get($key)) {
+                // It was not there, or nothing is.
+                if ($this->ops instanceof SapiKvOps && !$this->ops->isReachable()) {
+                    throw new \RuntimeException('There is no store, or its server is gone: nothing was removed.');
+                }
+
                 return;
             }
         }

@@ -30,6 +30,16 @@ final class SapiKvOps implements KvOpsInterface, BulkKvOpsInterface, AtomicKvOps
         return \function_exists('ephpm_kv_get');
     }
 
+    /**
+     * Whether there is a store behind the functions. Without one, on a host
+     * that has none or where ephpm.kv_socket's server is gone, they behave as
+     * an empty store does that refuses writes.
+     */
+    public function isReachable(): bool
+    {
+        return 0 !== \ephpm_kv_stats()['limit_bytes'];
+    }
+
     public function get(string $key): ?string
     {
         return \ephpm_kv_get($key);

@@ -1,6 +1,7 @@
 # The adapter and the demo, on the packages of php-adapter/tests/install.
 
-EXTRA_DIST += t/symfony/Site.pm t/symfony/full.php t/symfony/suite.php
+EXTRA_DIST += t/symfony/Site.pm t/symfony/full.php t/symfony/gone.php \
+	t/symfony/suite.php
 dist_check_SCRIPTS += t/symfony/console-nginx.t t/symfony/console.t \
 	t/symfony/demo-nginx.t t/symfony/demo.t \
 	t/symfony/redis.t t/symfony/style.t t/symfony/suites-apache.t \

@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 use FindBin qw($Bin);
+use IO::Socket::UNIX;
 use lib $Bin;
 use Test::More;
 use Site qw(checkout run_command slurp projects report together start
@@ -24,12 +25,13 @@ my $sockets = "$folder/sockets";
 mkdir $sockets or die "$sockets: $!";
 chmod 0777, $sockets;
 my $port = free_port();
-start($folder, $port, join '', map { <<"END" } @projects);
+my $server = start($folder, $port, join '', map { <<"END" } @projects);
 EphpmStore $_ 32M
 EphpmResp unix:$sockets/$_ store=$_
 END
-wait_until(120, sub { !grep { !-S "$sockets/$_" } @projects })
-    or die "nobody listens in $sockets";
+wait_until(120, sub {
+    @projects == grep { IO::Socket::UNIX->new("$sockets/$_") } @projects;
+}) or BAIL_OUT('nobody listens: ' . slurp("$folder/error-$port.log"));
 
 my @results = together(scalar @projects, sub {
     my $project = $projects[ $_[0] ];
@@ -53,5 +55,21 @@ for my $project (@projects) {
 }
 unlike slurp("$folder/error-$port.log"), qr/exit signal|has ended/,
     'nothing broke';
+
+# The server is gone.
+ok Site::stop($server), 'the server stops';
+for my $project (@projects) {
+    my ($code, $output) = run_command(Site::php(),
+        '-d', 'extension=' . Site::extension(),
+        '-d', "ephpm.kv_socket=unix:$sockets/$project",
+        "$ENV{EPHPM_SRCDIR}/t/symfony/gone.php",
+        "$folder/$project/vendor/autoload.php");
+    my @said = split /\n/, $output;
+    is $code, 0, "$project: a server that is gone ends no command";
+    is scalar(@said), 19, '... and PHP warns once' or diag $output;
+    like $said[18] // '', qr/^ephpm_kv_\w+\(\): .*\Q$sockets\E/,
+        '... with the address';
+    like $_, qr/: yes\z/, "$project: $_" for @said[0 .. 17];
+}
 
 done_testing;
