@@ -386,6 +386,33 @@ for my $bytes ("*1\r\n\$1073741824\r\n", "*1\r\n*1\r\n", "\$\r\n" x 10,
 }
 is ask($client, 'PING'), '+[PONG]', '... hurt nobody';
 
+# Where in the memory of a process that can be written is the text?
+sub holds {
+    my ($pid, $text) = @_;
+    open my $memory, '<:raw', "/proc/$pid/mem" or die "/proc/$pid/mem: $!";
+    my $found = 0;
+    for (split /\n/, slurp("/proc/$pid/maps")) {
+        my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
+        no warnings 'portable';
+        ($from, $to) = (hex $from, hex $to);
+        for (my $at = $from; $at < $to; $at += 1 << 20) {
+            sysseek $memory, $at, 0 or next;
+            sysread $memory, my $bytes, (1 << 20) + length $text or next;
+            $found++ while $bytes =~ /\Q$text\E/g;
+        }
+    }
+    return $found;
+}
+
+SKIP: {
+    skip 'only root may look into the memory of others', 2 if $> != 0;
+    cmp_ok holds(($server->workers)[0], 'let me in'), '>', 0,
+        'a worker has the password';
+    is join(' ', grep { holds($_, 'let me in') }
+        map { $_->{pid} } grep { $_->{kind} =~ /^(?:runner|spawner|manager)$/ }
+        $server->processes), '', '... and nothing that runs scripts';
+}
+
 # --- TLS
 
 SKIP: {
