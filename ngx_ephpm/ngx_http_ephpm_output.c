@@ -527,7 +527,7 @@ ngx_http_ephpm_send(ngx_http_ephpm_ctx_t *ctx, ngx_uint_t how)
         }
     }
 
-    /* of the file's buffer, which is not ours, nginx keeps no account in busy */
+    /* nginx keeps no account in busy of the file's buffer, which is not ours */
 
     if (ctx->spooling && ctx->busy == NULL && ctx->handed == ctx->spooled
         && (ctx->file_buf == NULL || ngx_buf_size(ctx->file_buf) == 0))
