@@ -13,6 +13,7 @@ resp_libresp_la_SOURCES = \
 	resp/resp_conn.c \
 	resp/resp_inline.c \
 	resp/resp_key.c \
+	resp/resp_listen.c \
 	resp/resp_private.h \
 	resp/resp_reply.c \
 	resp/resp_server.c \
