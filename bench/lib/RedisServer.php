@@ -6,7 +6,7 @@ namespace Ephpm\Bench;
 
 /**
  * A redis-server for this run alone: on a unix socket in a folder of its own,
- * on loopback if it is given a port, and nothing of it is kept.
+ * and nothing of it is kept.
  */
 final class RedisServer
 {
@@ -21,9 +21,8 @@ final class RedisServer
 
     /**
      * @param bool $forOthers whether other users may connect, if they know the folder's name
-     * @param int  $port      on 127.0.0.1; 0: none
      */
-    public function __construct(bool $forOthers = false, int $port = 0)
+    public function __construct(bool $forOthers = false)
     {
         $program = self::program();
         if (null === $program) {
@@ -35,7 +34,7 @@ final class RedisServer
         }
         $this->socket = "{$this->folder}/redis.sock";
         $process = proc_open([
-            ...self::endsWithItsParent(), $program, '--port', (string) $port, '--bind', '127.0.0.1', '--unixsocket', $this->socket,
+            ...self::endsWithItsParent(), $program, '--port', '0', '--unixsocket', $this->socket,
             '--unixsocketperm', $forOthers ? '777' : '700',
             '--save', '', '--appendonly', 'no', '--dir', $this->folder, '--daemonize', 'no', '--loglevel', 'warning',
         ], [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w']], $pipes);

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 // bench/resp asks two servers of ours (a unix socket, TCP), which are
 // t/resp/resp_serve: the event loop of resp/ and a store, and one redis-server.
+// Each has a session of its own: the kernel may share out the processors by
+// sessions, and then one in the session of redis-benchmark would fare otherwise.
 //
 //      redis-benchmark -t get -P 16 -- ours          a slice each, in another
 //                                   -- redis-server  order in each round
@@ -11,6 +13,23 @@ declare(strict_types=1);
 namespace Ephpm\Bench;
 
 require __DIR__ . '/load.php';
+
+/**
+ * @return Service redis-server, with what it writes in $folder
+ */
+function redis(string $folder, int $port): Service
+{
+    $program = RedisServer::program();
+    if (null === $program || null === RedisServer::program('redis-benchmark')) {
+        throw new BenchError('redis-server or redis-benchmark is not installed: apt-get install redis-server');
+    }
+
+    return new Service([
+        $program, '--port', (string) $port, '--bind', '127.0.0.1', '--unixsocket', "$folder/redis.sock",
+        '--unixsocketperm', '700', '--save', '', '--appendonly', 'no', '--dir', $folder, '--daemonize', 'no',
+        '--loglevel', 'warning',
+    ], "$folder/redis.said", '', static fn(): bool => false !== @stream_socket_client("unix://$folder/redis.sock"));
+}
 
 /**
  * @return Service ours, at that address
@@ -54,34 +73,30 @@ try {
     if (null !== $options->json && false === @file_put_contents($options->json, '')) {
         throw new BenchError("cannot write {$options->json}");
     }
-    if (null === RedisServer::program('redis-benchmark')) {
-        throw new BenchError('redis-benchmark is not installed: apt-get install redis-tools');
-    }
     pcntl_async_signals(true);
     foreach ([SIGINT, SIGTERM, SIGHUP] as $signal) {
         pcntl_signal($signal, static function (int $signal): never {
             throw new BenchError("ended by signal $signal");
         });
     }
-    $port = HttpServer::freePort();
-    $redis = new RedisServer(port: $port);
-    register_shutdown_function($redis->stop(...));
     $folder = sys_get_temp_dir() . '/ephpm-bench-' . bin2hex(random_bytes(6));
     if (!mkdir($folder, 0700)) {
         throw new BenchError("cannot make $folder");
     }
-    register_shutdown_function(static function () use ($folder): void {
+    $services = [];
+    register_shutdown_function(static function () use (&$services, $folder): void {
+        array_map(static fn(Service $service) => $service->stop(), $services);
         array_map(unlink(...), glob("$folder/*") ?: []);
         rmdir($folder);
     });
+    $port = HttpServer::freePort();
+    $services[] = redis($folder, $port);
     $ownPort = HttpServer::freePort();
-    $unix = ours("unix:$folder/ours.sock", "$folder/unix.said");
-    register_shutdown_function($unix->stop(...));
-    $tcp = ours("127.0.0.1:$ownPort", "$folder/tcp.said");
-    register_shutdown_function($tcp->stop(...));
+    $services[] = ours("unix:$folder/ours.sock", "$folder/unix.said");
+    $services[] = ours("127.0.0.1:$ownPort", "$folder/tcp.said");
 
     $own = new RespTarget('ours', "$folder/ours.sock", $ownPort);
-    $peer = new RespTarget('redis-server', $redis->socket, $port);
+    $peer = new RespTarget('redis-server', "$folder/redis.sock", $port);
     $own->fill();
     $peer->fill();
     $rows = [];
