@@ -104,6 +104,7 @@ typedef _Atomic uint64_t word_t;
 #define BELL_AWAKE 1u
 #define BELL_ASLEEP 2u          /* wants a job */
 #define BELL_NO_RING 3u         /* sleeps until one of its rings is free */
+#define BELL_LOOKING 4u         /* wants a job, and looks at its bell */
 typedef _Atomic uint32_t bell_t;
 
 typedef struct head {
@@ -217,6 +218,11 @@ struct ephpm_jobs {
     /* Of a runner. */
     unsigned char *request;
     writing_t writing;
+    uint64_t taken_us;          /* when it took its last job */
+    uint64_t look_us;           /* how short it and the wait for it are where
+                                 * the next one is waited for awake, and how
+                                 * long */
+    bool soon;                  /* so was the wait for the last one */
 };
 
 static inline life_t *spawner_life(const ephpm_jobs_t *jobs)

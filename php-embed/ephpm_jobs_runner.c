@@ -4,6 +4,7 @@
 
 #include "kv_futex.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,7 @@ static void begin(ephpm_jobs_t *jobs, ephpm_task_t *task, uint32_t index,
 
     bytes = bytes > EPHPM_REQUEST_BYTES ? EPHPM_REQUEST_BYTES : bytes;
     st_rlx(&slot->taken_us, now_us);
+    jobs->taken_us = now_us;
     st_rlx(&slot->pid, (uint64_t)jobs->pid);
     *task = (ephpm_task_t){
         .jobs = jobs,
@@ -155,6 +157,44 @@ static void look_at_readers(ephpm_jobs_t *jobs)
     }
 }
 
+/* Say that we are to be rung for, and look once more after that. */
+static bool take_after(ephpm_jobs_t *jobs, ephpm_task_t *task, uint32_t state,
+                       uint32_t *ring)
+{
+    bell_t *bell = &jobs->bells[jobs->runner];
+
+    atomic_store(bell, state);
+    *ring = free_ring(jobs);
+    if (*ring == NOBODY || !take_now(jobs, task, *ring)) {
+        return false;
+    }
+    if (atomic_exchange(bell, BELL_AWAKE) == BELL_AWAKE) {
+        /* Rung, perhaps for another job. */
+        ephpm_jobs_ring_one(jobs);
+    }
+    return true;
+}
+
+/* Being woken takes longer than many a script: where jobs are short and come
+ * one upon the other the next one is waited for awake, without keeping the
+ * processor from anybody. */
+static bool look_out(ephpm_jobs_t *jobs, ephpm_task_t *task, uint64_t from_us)
+{
+    bell_t *bell = &jobs->bells[jobs->runner];
+    uint32_t ring;
+
+    if (take_after(jobs, task, BELL_LOOKING, &ring)) {
+        return true;
+    }
+    while (atomic_load(bell) == BELL_LOOKING) {
+        if (ephpm_jobs_clock_us() - from_us >= jobs->look_us) {
+            return false;
+        }
+        sched_yield();
+    }
+    return ring != NOBODY && take_now(jobs, task, ring);
+}
+
 bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
 {
     if (jobs->runner == NOBODY) {
@@ -163,20 +203,19 @@ bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
     bell_t *bell = &jobs->bells[jobs->runner];
     uint32_t ring = free_ring(jobs);
     if (ring != NOBODY && take_now(jobs, task, ring)) {
+        jobs->soon = true;
         return true;
     }
     if (ms <= 0) {
         return false;
     }
+    uint64_t from_us = ephpm_jobs_clock_us();
+    if (ring != NOBODY && jobs->soon &&
+        from_us - jobs->taken_us < jobs->look_us && look_out(jobs, task, from_us)) {
+        return true;
+    }
     uint32_t sleep = ring == NOBODY ? BELL_NO_RING : BELL_ASLEEP;
-    atomic_store(bell, sleep);
-    /* Once more, after saying so. */
-    ring = free_ring(jobs);
-    if (ring != NOBODY && take_now(jobs, task, ring)) {
-        if (atomic_exchange(bell, BELL_AWAKE) == BELL_AWAKE) {
-            /* Rung, perhaps for another job. */
-            ephpm_jobs_ring_one(jobs);
-        }
+    if (take_after(jobs, task, sleep, &ring)) {
         return true;
     }
     if (ring == NOBODY || sleep == BELL_ASLEEP) {
@@ -190,6 +229,7 @@ bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
         look_at_readers(jobs);
         ring = free_ring(jobs);
     }
+    jobs->soon = ephpm_jobs_clock_us() - from_us < jobs->look_us;
     return ring != NOBODY && take_now(jobs, task, ring);
 }
 

@@ -419,7 +419,7 @@ START_TEST(after_the_dead_are_buried_the_table_serves_again)
         kvt_assert(ephpm_task_take(runner[0], &task, 0));
         /* Bells, news and hints may have any value. */
         for (unsigned i = 0; i < RUNNERS; i++) {
-            jobs->bells[i] = runt_below(&random_, 4);
+            jobs->bells[i] = runt_below(&random_, 5);
         }
         jobs->slot[job.slot].news += (uint32_t)runt_next(&random_);
         jobs->slot[job.slot].waiting = 1;

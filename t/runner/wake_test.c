@@ -95,6 +95,84 @@ START_TEST(a_bell_that_rang_for_one_who_leaves_rings_for_another)
 }
 END_TEST
 
+START_TEST(who_looks_out_is_rung_for_before_who_sleeps)
+{
+    ephpm_job_t other = { 0 };
+    atomic_store(&jobs->bells[0], BELL_ASLEEP);
+    atomic_store(&jobs->bells[1], BELL_LOOKING);
+    submit(&job);
+    ck_assert_uint_eq(jobs->bells[0], BELL_ASLEEP);
+    ck_assert_uint_eq(jobs->bells[1], BELL_AWAKE);
+    submit(&other);
+    ck_assert_uint_eq(jobs->bells[0], BELL_AWAKE);
+    ephpm_job_release(&other);
+    ephpm_job_release(&job);
+}
+END_TEST
+
+static void *sleep_for_jobs(void *argument)
+{
+    sleeper_t *sleeper = argument;
+    kvt_assert(ephpm_runner_attach(sleeper->view, sleeper->index));
+    while (atomic_load(&sleeper->stop) == 0) {
+        if (ephpm_task_take(sleeper->view, &sleeper->task, 100)) {
+            runt_serve(&sleeper->task);
+        }
+    }
+    ephpm_runner_detach(sleeper->view);
+    return NULL;
+}
+
+static void exchange(void)
+{
+    submit(&job);
+    runt_order_t order = small_order(orders);
+    runt_expect(&heard, &order);
+    ck_assert_int_eq(runt_listen(&job, &heard), EPHPM_READ_END);
+    ck_assert_ptr_eq(runt_judge(&heard), NULL);
+    ephpm_job_release(&job);
+}
+
+START_TEST(who_had_a_short_job_looks_out_for_the_next)
+{
+    sleeper_t sleeper = { .view = runner[0] };
+    pthread_t thread;
+    ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
+    /* A minute is short enough on any machine. */
+    runner[0]->look_us = 60000000;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_jobs, &sleeper),
+                     0);
+    wait_for_bell(0, BELL_ASLEEP);
+    for (int i = 0; i < 3; i++) {
+        exchange();
+        wait_for_bell(0, BELL_LOOKING);
+    }
+    atomic_store(&sleeper.stop, 1);
+    exchange();
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(jobs->bells[0], BELL_NOBODY);
+}
+END_TEST
+
+START_TEST(who_had_a_long_job_sleeps_at_once)
+{
+    sleeper_t sleeper = { .view = runner[0] };
+    pthread_t thread;
+    ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
+    runner[0]->look_us = 0;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_jobs, &sleeper),
+                     0);
+    for (int i = 0; i < 100; i++) {
+        exchange();
+        while (atomic_load(&jobs->bells[0]) != BELL_ASLEEP) {
+            kvt_assert(jobs->bells[0] != BELL_LOOKING);
+        }
+    }
+    atomic_store(&sleeper.stop, 1);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(a_free_ring_wakes_who_waits_for_it)
 {
     begin();
@@ -358,12 +436,15 @@ int main(void)
     Suite *suite = suite_create("wake");
 
     WITH(suite, "runners that sleep", set_up_empty,
-         the_sleeping_runner_with_the_lowest_number_is_woken_alone);
+         the_sleeping_runner_with_the_lowest_number_is_woken_alone,
+         who_had_a_short_job_looks_out_for_the_next,
+         who_had_a_long_job_sleeps_at_once);
     WITH(suite, "events", set_up_events,
          an_event_is_raised_once_until_it_is_heard,
          deaths_and_the_pulse_are_told_although_others_seem_to_have);
     WITH(suite, "waking up", set_up,
          a_bell_that_rang_for_one_who_leaves_rings_for_another,
+         who_looks_out_is_rung_for_before_who_sleeps,
          a_free_ring_wakes_who_waits_for_it,
          a_waiting_thread_is_woken_by_news_and_by_a_nudge,
          a_wait_ends_by_itself);
