@@ -555,8 +555,16 @@ ngx_http_ephpm_on(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_ephpm_main_conf_t  *mcf;
 
     rv = ngx_conf_set_flag_slot(cf, cmd, conf);
-    if (rv != NGX_CONF_OK || !elcf->enable) {
+    if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (!elcf->enable) {
+        /* the location's own handler would be kept */
+        return cf->cmd_type == NGX_HTTP_LIF_CONF
+               ? "cannot be off in an \"if\": scripts that are not to run need "
+                 "a location of their own"
+               : NGX_CONF_OK;
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

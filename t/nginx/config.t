@@ -148,6 +148,8 @@ refused('ephpm on in a server', qr/"ephpm" directive is not allowed here/,
     server => "ephpm on;\n");
 refused('a second ephpm', qr/"ephpm" directive is duplicate/,
     server => "location /a/ { ephpm on; ephpm on; }\n");
+refused('ephpm off in an if', qr/"ephpm" directive cannot be off in an "if"/,
+    server => "location /a/ { ephpm on; if (\$arg_a) { ephpm off; } }\n");
 refused('ephpm_status with an argument',
     qr/invalid number of arguments in "ephpm_status"/,
     server => "location /a/ { ephpm_status on; }\n");
