@@ -1,10 +1,8 @@
-/* ephpm_resp_helper.c - the process that serves EphpmResp's listeners, and its
- * life in the parent.
+/* ephpm_resp_helper.c - the process that serves EphpmResp's listeners;
+ * ephpm_watched.c starts and watches it.
  *
  * One process for all lines: it waits in epoll, so that a thousand idle
- * clients cost memory, and none of httpd's children.  It runs no script.  As
- * with spawners (ephpm_runners.c) the parent knows it by its process id, and
- * those of earlier cycles from httpd's retained data.
+ * clients cost memory, and none of httpd's children.  It runs no script.
  *
  * Signals: SIGTERM ends it; SIGQUIT means that there is a successor: it closes
  * its listeners and leaves after its clients (resp_server_drain()).  It is
@@ -17,7 +15,6 @@
 #include "ephpm_pool.h"
 
 #include <ap_mpm.h>
-#include <apr_thread_proc.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +38,7 @@ APLOG_USE_MODULE(ephpm);
 /* One for each line; shared, from this cycle's helper to its children.  A
  * script may write there too: who reads believes nothing but numbers. */
 static resp_stats_t *figures;
-static pid_t started_by;
+static pid_t started_by;        /* the parent */
 
 static apr_size_t figures_bytes(void)
 {
@@ -278,7 +275,7 @@ static int serve(server_rec *server, unsigned most_clients)
     return ended_well ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static _Noreturn void be_helper(apr_pool_t *pconf, server_rec *server,
+static void be_helper(apr_pool_t *pconf, server_rec *server,
                                 pid_t parent, unsigned pause_s)
 {
     int count = ephpm_settings.resp->nelts;
@@ -312,172 +309,28 @@ static _Noreturn void be_helper(apr_pool_t *pconf, server_rec *server,
 /* ------------------------------------------------------------------ */
 /* ... and in the parent                                               */
 
-/* Changes with the structures below. */
-#define RETAINED_KEY "mod_ephpm resp helpers 1"
-
-typedef struct kept_helper {
-    struct kept_helper *next;
-    apr_proc_t process;
-    int alive;
-} kept_helper_t;
-
-typedef struct kept {
-    kept_helper_t *first;
-} kept_t;
-
-/* This cycle's. */
-static kept_helper_t *helper;
-static apr_time_t started_at;   /* its pause included */
-static unsigned early_deaths;   /* in a row */
-static apr_pool_t *helper_pool;
-
-#define EARLY apr_time_from_sec(5)
-#define EARLY_DEATHS_FREE 3u
-#define PAUSE_MAX_S 32u
-
-static int start(void);
-
-static kept_t *retained(void)
-{
-    kept_t *kept = ap_retained_data_get(RETAINED_KEY);
-
-    return kept ? kept : ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
-}
-
-static kept_helper_t *free_place(server_rec *server)
-{
-    kept_t *kept = retained();
-    kept_helper_t *place = kept->first;
-
-    while (place != NULL && place->alive) {
-        place = place->next;
-    }
-    if (place == NULL) {
-        place = apr_pcalloc(server->process->pool, sizeof(*place));
-        place->next = kept->first;
-        kept->first = place;
-    }
-    return place;
-}
-
-/* pconf is cleared: at a restart the next cycle sees to it. */
-static void at_end(const kept_helper_t *place)
-{
-    if (place->alive && getpid() == started_by
-        && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING) {
-        kill(place->process.pid, SIGTERM);
-        /* Somebody may have stopped it. */
-        kill(place->process.pid, SIGCONT);
-    }
-}
-
-static bool is_stopping(void)
-{
-    int state;
-
-    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-           && state == AP_MPMQ_STOPPING;
-}
-
-/* So that one that dies as it begins, or by what its first client asks for,
- * is not all that the parent sees to. */
-static unsigned pause_of(unsigned deaths)
-{
-    unsigned pause_s = 1;
-
-    if (deaths <= EARLY_DEATHS_FREE) {
-        return 0;
-    }
-    while (--deaths > EARLY_DEATHS_FREE && pause_s < PAUSE_MAX_S) {
-        pause_s *= 2;
-    }
-    return pause_s;
-}
-
-/* Of the cycles before, too: so that httpd does not wonder who that was. */
-static void helper_event(int reason, void *data, apr_wait_t status)
-{
-    kept_helper_t *place = data;
-    unsigned pause_s;
-
-    if (reason == APR_OC_REASON_UNREGISTER) {
-        at_end(place);
-        return;
-    }
-    if (reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) {
-        return;
-    }
-    place->alive = 0;
-    apr_proc_other_child_unregister(place);
-    if (place != helper || is_stopping()) {
-        return;
-    }
-    early_deaths = apr_time_now() - started_at > EARLY ? 0 : early_deaths + 1;
-    pause_s = pause_of(early_deaths);
-    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ephpm_main_server,
-        WIFSIGNALED(status)
-            ? "the helper of EphpmResp (pid %d) was ended by signal %d; "
-              "another one starts%s"
-            : "the helper of EphpmResp (pid %d) ended with status %d; "
-              "another one starts%s",
-        (int)place->process.pid,
-        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-        pause_s ? apr_psprintf(helper_pool, " in %u s", pause_s) : "");
-    start();
-}
-
-static int start(void)
-{
-    server_rec *server = ephpm_main_server;
-    unsigned pause_s = pause_of(early_deaths);
-    apr_status_t status;
-
-    started_by = getpid();
-    helper = free_place(server);
-    status = apr_proc_fork(&helper->process, helper_pool);
-    if (status == APR_INCHILD) {
-        be_helper(helper_pool, server, started_by, pause_s);
-    }
-    if (status != APR_INPARENT) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, status, server,
-                     "the helper of EphpmResp cannot be forked");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    helper->alive = 1;
-    started_at = apr_time_now() + apr_time_from_sec(pause_s);
-    apr_proc_other_child_register(&helper->process, helper_event, helper,
-                                  NULL, helper_pool);
-    return OK;
-}
-
-/* Leave after your clients. */
-static void dismiss_old(apr_pool_t *pconf)
-{
-    for (kept_helper_t *old = retained()->first; old != NULL;
-         old = old->next) {
-        if (old->alive && old != helper) {
-            apr_proc_other_child_register(&old->process, helper_event, old,
-                                          NULL, pconf);
-            kill(old->process.pid, SIGQUIT);
-        }
-    }
-}
+static ephpm_watched_t helper = {
+    .name = "the helper of EphpmResp",
+    .retained_key = "mod_ephpm resp helpers 2",
+    .deaths_at_once = 3,
+    /* It may die by what its first client asks for. */
+    .signals_count = true,
+    .run = be_helper
+};
 
 int ephpm_resp_start(apr_pool_t *pconf)
 {
     int done = OK;
 
-    helper = NULL;
-    helper_pool = pconf;
+    ephpm_watched_begin(&helper, pconf);
     started_by = getpid();
-    early_deaths = 0;
     figures = NULL;
     if (ephpm_settings.resp->nelts > 0) {
         make_figures(pconf);
-        done = start();
+        done = ephpm_watched_start(&helper);
     }
     if (done == OK) {
-        dismiss_old(pconf);
+        ephpm_watched_dismiss(&helper);
     }
     return done;
 }

@@ -1,4 +1,4 @@
-/* ephpm_runners.c - the job table, and the spawner's life in the parent.
+/* ephpm_runners.c - the job table, and the spawner.
  *
  *   parent   check_config    how many processes, how long a queue
  *            post_config     the table is made; the spawner is forked, last
@@ -13,9 +13,7 @@
  *                            cycle have (SIGQUIT)
  *   child    child_init      a submitter's place, held by the main thread
  *
- * The parent knows a spawner by its process id, which nobody else can get
- * before the parent has waited for it.  Ids of those of earlier cycles are in
- * httpd's retained data, as the module's code may be unloaded meanwhile.
+ * ephpm_watched.c starts and watches it.
  */
 
 #include "mod_ephpm.h"
@@ -23,7 +21,6 @@
 #include "ephpm_pool.h"
 
 #include <ap_mpm.h>
-#include <apr_thread_proc.h>
 #include <mpm_common.h>
 
 #include <errno.h>
@@ -219,8 +216,8 @@ static void check_temp_path(server_rec *server)
     }
 }
 
-static _Noreturn void be_spawner(apr_pool_t *pconf, server_rec *server,
-                                 unsigned pause_s)
+static void be_spawner(apr_pool_t *pconf, server_rec *server, pid_t parent,
+                       unsigned pause_s)
 {
     ephpm_resp_forget();
     if (!ephpm_process_leave(pconf, server, NULL, 0)) {
@@ -229,7 +226,7 @@ static _Noreturn void be_spawner(apr_pool_t *pconf, server_rec *server,
         _exit(77);
     }
     check_temp_path(server);
-    for (unsigned left = pause_s; left > 0 && getppid() == pool.supervisor;
+    for (unsigned left = pause_s; left > 0 && getppid() == parent;
          left--) {
         sleep(1);
     }
@@ -239,156 +236,11 @@ static _Noreturn void be_spawner(apr_pool_t *pconf, server_rec *server,
 /* ------------------------------------------------------------------ */
 /* ... and in the parent                                               */
 
-/* Changes with the structures below. */
-#define RETAINED_KEY "mod_ephpm spawners 1"
-
-typedef struct kept_spawner {
-    struct kept_spawner *next;
-    apr_proc_t process;
-    int alive;
-} kept_spawner_t;
-
-typedef struct kept {
-    kept_spawner_t *first;
-} kept_t;
-
-/* This cycle's. */
-static kept_spawner_t *spawner;
-static apr_time_t started_at;
-static unsigned pause_s;
-static apr_pool_t *spawner_pool;
-
-#define PAUSE_MAX_S 32u
-#define AT_ONCE apr_time_from_sec(5)
-
-static int start(void);
-
-static kept_t *retained(void)
-{
-    kept_t *kept = ap_retained_data_get(RETAINED_KEY);
-
-    return kept ? kept : ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
-}
-
-static kept_spawner_t *free_place(server_rec *server)
-{
-    kept_t *kept = retained();
-    kept_spawner_t *place = kept->first;
-
-    while (place != NULL && place->alive) {
-        place = place->next;
-    }
-    if (place == NULL) {
-        place = apr_pcalloc(server->process->pool, sizeof(*place));
-        place->next = kept->first;
-        kept->first = place;
-    }
-    return place;
-}
-
-/* pconf is cleared.  At a restart, requests of its cycle are still being
- * served; at the end they are over. */
-static void at_end(const kept_spawner_t *place)
-{
-    if (place->alive
-        && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING) {
-        kill(place->process.pid, SIGTERM);
-    }
-}
-
-/* Of the cycles before: so that httpd does not wonder who that was. */
-static void old_spawner_event(int reason, void *data, apr_wait_t status)
-{
-    kept_spawner_t *old = data;
-
-    (void)status;
-    switch (reason) {
-    case APR_OC_REASON_DEATH:
-    case APR_OC_REASON_LOST:
-        old->alive = 0;
-        apr_proc_other_child_unregister(old);
-        break;
-    case APR_OC_REASON_UNREGISTER:
-        at_end(old);
-        break;
-    default:
-        break;
-    }
-}
-
-static void spawner_event(int reason, void *data, apr_wait_t status)
-{
-    int state;
-
-    switch (reason) {
-    case APR_OC_REASON_DEATH:
-    case APR_OC_REASON_LOST:
-        spawner->alive = 0;
-        apr_proc_other_child_unregister(data);
-        if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-            && state == AP_MPMQ_STOPPING) {
-            break;
-        }
-        /* One that was killed has done nothing wrong. */
-        if (WIFSIGNALED(status) || apr_time_now() - started_at > AT_ONCE) {
-            pause_s = 0;
-        } else if (pause_s < PAUSE_MAX_S) {
-            pause_s = pause_s ? 2 * pause_s : 1;
-        }
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ephpm_main_server,
-            WIFSIGNALED(status)
-                ? "the spawner of PHP's processes (pid %d) was ended by "
-                  "signal %d; another one starts%s"
-                : "the spawner of PHP's processes (pid %d) ended with status "
-                  "%d; another one starts%s",
-            (int)spawner->process.pid,
-            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-            pause_s ? apr_psprintf(spawner_pool, " in %u s", pause_s) : "");
-        start();
-        break;
-    case APR_OC_REASON_UNREGISTER:
-        at_end(data);
-        break;
-    default:
-        break;
-    }
-}
-
-static int start(void)
-{
-    server_rec *server = ephpm_main_server;
-    apr_status_t status;
-
-    spawner = free_place(server);
-    pool.supervisor = getpid();
-    status = apr_proc_fork(&spawner->process, spawner_pool);
-    if (status == APR_INCHILD) {
-        be_spawner(spawner_pool, server, pause_s);
-    }
-    if (status != APR_INPARENT) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, status, server,
-                     "the spawner of PHP's processes cannot be forked");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    spawner->alive = 1;
-    started_at = apr_time_now() + apr_time_from_sec(pause_s);
-    apr_proc_other_child_register(&spawner->process, spawner_event, spawner,
-                                  NULL, spawner_pool);
-    return OK;
-}
-
-/* Leave once the children of your cycle have left. */
-static void dismiss_old(apr_pool_t *pconf)
-{
-    for (kept_spawner_t *old = retained()->first; old != NULL;
-         old = old->next) {
-        if (old->alive) {
-            apr_proc_other_child_register(&old->process, old_spawner_event,
-                                          old, NULL, pconf);
-            kill(old->process.pid, SIGQUIT);
-        }
-    }
-}
+static ephpm_watched_t spawner = {
+    .name = "the spawner of PHP's processes",
+    .retained_key = "mod_ephpm spawners 2",
+    .run = be_spawner
+};
 
 static const ephpm_pool_store_t *list_stores(apr_pool_t *pconf)
 {
@@ -420,6 +272,7 @@ int ephpm_runners_start(apr_pool_t *pconf)
     }
     pool = (ephpm_pool_t){
         .jobs = ephpm_jobs,
+        .supervisor = getpid(),
         .sapi_name = ephpm_httpd.name,
         .sapi_title = ephpm_httpd.title,
         .ini_path = ephpm_settings.ini_path,
@@ -438,10 +291,9 @@ int ephpm_runners_start(apr_pool_t *pconf)
         .log = log_outside,
         .started = php_started,
     };
-    spawner_pool = pconf;
-    pause_s = 0;
-    dismiss_old(pconf);
-    return start();
+    ephpm_watched_begin(&spawner, pconf);
+    ephpm_watched_dismiss(&spawner);
+    return ephpm_watched_start(&spawner);
 }
 
 /* ------------------------------------------------------------------ */

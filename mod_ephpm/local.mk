@@ -35,6 +35,7 @@ mod_ephpm_mod_ephpm_la_SOURCES = \
 	mod_ephpm/ephpm_status_httpd.c \
 	mod_ephpm/ephpm_store.c \
 	mod_ephpm/ephpm_submit.c \
+	mod_ephpm/ephpm_watched.c \
 	mod_ephpm/mod_ephpm.c \
 	mod_ephpm/mod_ephpm.h
 endif

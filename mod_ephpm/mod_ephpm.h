@@ -6,10 +6,11 @@
  *   ephpm_submit.c     requests that go to a runner (event, worker)
  *   ephpm_output.c     what a runner writes, on its way to the client
  *   ephpm_response.c   what both have in common: headers, status, body
- *   ephpm_runners.c    the job table, and the spawner's life in the parent
+ *   ephpm_runners.c    the job table, and the spawner
  *   ephpm_resp.c       EphpmResp: its lines and listeners
  *   ephpm_resp_helper.c  the process that serves them
- *   ephpm_process.c    what that one and the spawner leave of httpd's
+ *   ephpm_watched.c    the lives of that one and of the spawner, in the parent
+ *   ephpm_process.c    what the two leave of httpd's
  *   ephpm_store.c      stores: creation, keeping them over a restart
  *   ephpm_socache.c    httpd's own caches in a store
  *   ephpm_functions.c  the functions that scripts have under httpd alone
@@ -314,7 +315,37 @@ int ephpm_resp_start(apr_pool_t *pconf);
 void ephpm_resp_forget(void);
 
 /* ------------------------------------------------------------------ */
-/* Processes of the parent's (ephpm_process.c)                         */
+/* Processes of the parent's (ephpm_watched.c, ephpm_process.c)        */
+
+/** A kind of process, of which each cycle has one. */
+typedef struct ephpm_watched {
+    const char *name;           /* "the spawner of PHP's processes" */
+    const char *retained_key;   /* of httpd's; its number is its layout's */
+    /* So many deaths in a row, each within five seconds, are followed by
+     * another process at once; then it pauses, up to 32 seconds. */
+    unsigned deaths_at_once;
+    bool signals_count;         /* a death by a signal is one of these */
+    /* In the process; does not return.
+     * @param pause_s  to be spent before anything else */
+    void (*run)(apr_pool_t *pconf, server_rec *server, pid_t parent,
+                unsigned pause_s);
+    /* Of this cycle; 0 at first. */
+    struct ephpm_watched_place *place;
+    apr_pool_t *pconf;
+    pid_t parent;
+    apr_time_t started_at;      /* its pause included */
+    unsigned early_deaths;
+} ephpm_watched_t;
+
+/** A cycle begins; to be called before the others. */
+void ephpm_watched_begin(ephpm_watched_t *watched, apr_pool_t *pconf);
+
+/** Start this cycle's, and watch it until pconf is cleared.
+ * @return OK, or an HTTP error: said why in the log */
+int ephpm_watched_start(ephpm_watched_t *watched);
+
+/** Have those of earlier cycles leave when their work is done (SIGQUIT). */
+void ephpm_watched_dismiss(ephpm_watched_t *watched);
 
 /**
  * After the fork, in a process that is none of httpd's children: leave
