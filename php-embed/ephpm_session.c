@@ -537,7 +537,21 @@ static PS_DESTROY_FUNC(ephpm)
         return FAILURE;
     }
     MAKE_NAME(&data, DATA_PREFIX, ZSTR_VAL(key), ZSTR_LEN(key));
-    result = kv_key_delete(session->store, data.text, data.bytes);
+    result = KV_DIFFERENT;
+    if (holds(session, key) && session->was != NULL) {
+        result = kv_key_delete_equal(session->store, data.text, data.bytes,
+                                     ZSTR_VAL(session->was),
+                                     ZSTR_LEN(session->was));
+        if (UNEXPECTED(result == KV_DIFFERENT)) {
+            php_error_docref(NULL, E_WARNING,
+                "The session that ends was changed by another request, after "
+                "this one's lock had run out (INI ephpm.session_lock_ttl); "
+                "that change is gone");
+        }
+    }
+    if (result == KV_DIFFERENT) {
+        result = kv_key_delete(session->store, data.text, data.bytes);
+    }
     if (UNEXPECTED(result != KV_OK && result != KV_MISSING)) {
         warn(session, result, 0);
         return FAILURE;

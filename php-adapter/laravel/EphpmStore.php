@@ -28,7 +28,8 @@ final class EphpmStore extends TaggableStore implements LockProvider
      */
     public function __construct(string $prefix = '', (KvOpsInterface&BulkKvOpsInterface&AtomicKvOpsInterface)|null $ops = null)
     {
-        $this->prefix = 'laravel:' . ('' === $prefix ? '' : $prefix . ':');
+        // No prefix is the beginning of another one.
+        $this->prefix = 'laravel:' . str_replace(['%', ':'], ['%25', '%3A'], $prefix) . ':';
         $this->ops = $ops ?? new SapiKvOps();
     }
 
@@ -107,7 +108,13 @@ final class EphpmStore extends TaggableStore implements LockProvider
         return $this->ops->set($this->prefix . $key, self::encoded($value));
     }
 
-    public function touch(string $key, int $seconds): bool
+    /**
+     * Newer versions of Laravel ask for it, without types.
+     *
+     * @param string $key
+     * @param int    $seconds
+     */
+    public function touch($key, $seconds): bool
     {
         return $this->ops->expire($this->prefix . $key, max(1, $seconds));
     }

@@ -130,8 +130,11 @@ final class Client implements NitroCacheInterface
 
     public function clear(): void
     {
-        $this->ops->del(self::GENERATION);
-        $this->ops->delPrefix(self::GENERATION . ':');
+        $old = $this->ops->getdel(self::GENERATION);
+        if (null !== $old) {
+            // Others have begun the next one, which is not ours to remove.
+            $this->ops->delPrefix(self::GENERATION . ":$old:");
+        }
     }
 
     /**

@@ -157,6 +157,15 @@ abstract class LockStoreTestCase extends TestCase
         self::assertNull(static::store()->get('lock:name'));
     }
 
+    public function testALockByAnotherMachinesClock(): void
+    {
+        $held = str_repeat('0', 32) . ':1';
+        static::store()->set('lock:name', $held, 300);
+        $key = new Key('name');
+        self::assertTrue($this->conflicts(fn() => $this->locks->save($key)));
+        self::assertSame($held, static::store()->get('lock:name'));
+    }
+
     public function testWhatIsNoLockIsNeverTaken(): void
     {
         foreach (['', 'value', str_repeat('0', 32) . ':', str_repeat('0', 32) . ':99999999999999999999'] as $value) {

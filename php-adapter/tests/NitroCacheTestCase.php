@@ -166,6 +166,25 @@ abstract class NitroCacheTestCase extends TestCase
         }
     }
 
+    public function testOthersWhileItClears(): void
+    {
+        $ops = new RecordingFullKvOps(static::store());
+        $cache = new Client(1, null, $ops);
+        $cache->set('old', 'value');
+        $ops->before = function (string $call): bool {
+            if ('delPrefix' !== $call) {
+                return false;
+            }
+            $this->client()->set('new', 'value');
+
+            return true;
+        };
+        $cache->clear();
+        self::assertNull($cache->get('old'));
+        self::assertSame('value', $cache->get('new'));
+        self::assertSame(8, $cache->getStats()['usage_bytes']);
+    }
+
     public function testALimitOfNothing(): void
     {
         $this->expectException(\InvalidArgumentException::class);

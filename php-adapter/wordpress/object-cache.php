@@ -6,8 +6,8 @@
  * License: MIT
  *
  * A value is the store's key `wp:<salt>:<blog>:<group>:<key>`. The salt is
- * WP_CACHE_KEY_SALT or the database's name and the tables' prefix, so that
- * several sites share a store. What a request has read it keeps until its end.
+ * WP_CACHE_KEY_SALT or the database's host and name and the tables' prefix, so
+ * that several sites share a store. What a request has read it keeps until its end.
  *
  * Without the store (wp-cli without ephpm.so) nothing is kept past the request,
  * as with WordPress's own cache.
@@ -257,11 +257,12 @@ class WP_Object_Cache
         $constant = static fn(string $name): string => defined($name) ? self::text(constant($name)) : '';
         $salt = $constant('WP_CACHE_KEY_SALT');
         if ('' === $salt) {
-            $salt = $constant('DB_NAME') . '/' . self::text($GLOBALS['table_prefix'] ?? '');
+            $salt = $constant('DB_HOST') . '/' . $constant('DB_NAME') . '/' . self::text($GLOBALS['table_prefix'] ?? '');
         }
         $this->prefix = 'wp:' . self::escaped($salt) . ':';
         $this->blog = is_multisite() ? get_current_blog_id() : 0;
-        $this->has_store = function_exists('ephpm_kv_get');
+        // Where there is no store behind the functions it has no room.
+        $this->has_store = function_exists('ephpm_kv_get') && 0 !== ephpm_kv_stats()['limit_bytes'];
     }
 
     public function add(mixed $key, mixed $data, mixed $group = 'default', int $expire = 0): bool
@@ -270,7 +271,12 @@ class WP_Object_Cache
             return false;
         }
         $id = $this->id($key, $group);
-        if ($this->is_persistent($group) ? !ephpm_kv_setnx($id, self::encoded($data), max(0, $expire)) : isset($this->runtime[$id])) {
+        if ($this->is_persistent($group)) {
+            $bytes = self::encoded($data);
+            if (null === $bytes || !ephpm_kv_setnx($id, $bytes, max(0, $expire))) {
+                return false;
+            }
+        } elseif (isset($this->runtime[$id])) {
             return false;
         }
         $this->keep($id, $data);
@@ -295,12 +301,15 @@ class WP_Object_Cache
             return false;
         }
         $id = $this->id($key, $group);
-        if ($this->is_persistent($group) && !ephpm_kv_set($id, self::encoded($data), max(0, $expire))) {
-            // What is there is older than what was to be set.
-            ephpm_kv_del($id);
-            unset($this->runtime[$id]);
+        if ($this->is_persistent($group)) {
+            $bytes = self::encoded($data);
+            if (null === $bytes || !ephpm_kv_set($id, $bytes, max(0, $expire))) {
+                // What is there is older than what was to be set.
+                ephpm_kv_del($id);
+                unset($this->runtime[$id]);
 
-            return false;
+                return false;
+            }
         }
         $this->keep($id, $data);
 
@@ -375,13 +384,21 @@ class WP_Object_Cache
             return max(0, $number);
         }
         $bytes = ephpm_kv_get($id);
-        $number = null === $bytes || (string) (int) $bytes === $bytes ? ephpm_kv_incr_by($id, $offset) : false;
+        if (null === $bytes) {
+            // It has expired this moment.
+            unset($this->runtime[$id]);
+
+            return false;
+        }
+        $number = (string) (int) $bytes === $bytes ? ephpm_kv_incr_by($id, $offset) : false;
         if (false === $number || $number < 0) {
             // Not counted by us so far, or below the 0 that WordPress ends at.
             $value = self::decoded($bytes, $found);
             $number = false === $number ? max(0, (is_numeric($value) ? (int) $value : 0) + $offset) : 0;
             $left = ephpm_kv_ttl($id);
-            ephpm_kv_set($id, (string) $number, max(0, $left));
+            if (-2 !== $left) {
+                ephpm_kv_set($id, (string) $number, max(0, $left));
+            }
         }
         $this->keep($id, $number);
 
@@ -512,9 +529,14 @@ class WP_Object_Cache
         return is_object($value) ? clone $value : $value;
     }
 
-    private static function encoded(mixed $data): string
+    /** @return string|null null: it cannot be serialized */
+    private static function encoded(mixed $data): ?string
     {
-        return is_int($data) ? (string) $data : serialize($data);
+        try {
+            return is_int($data) ? (string) $data : serialize($data);
+        } catch (Throwable) {
+            return null;
+        }
     }
 
     private static function decoded(?string $bytes, mixed &$found): mixed

@@ -51,6 +51,13 @@ is([$cache->increment('count'), $cache->increment('count', 3), $cache->decrement
 is($cache->increment('kept'), false, '... needs an integer');
 is($cache->forget('a'), true, 'forget');
 is($cache->forget('a'), false, '... once');
+(new EphpmStore('app:b'))->forever('k', 'b');
+(new EphpmStore(''))->forever('k', 'none');
+(new EphpmStore('ap'))->flush();
+(new EphpmStore(''))->flush();
+is((new EphpmStore(''))->get('k'), null, 'flush without a prefix');
+is($cache->get('kept'), ['a' => 1], '... leaves other applications alone');
+is((new EphpmStore('app'))->get('b:k'), null, 'no prefix is the beginning of another');
 ephpm_kv_set('laravel:app:corrupt', 'O:1:{');
 is($cache->get('corrupt'), null, 'what is corrupt is a miss');
 

@@ -166,6 +166,11 @@ foreach ([1, '1', 1.5, false, null, '', [], ['x' => null]] as $value) {
     is(wp_cache_get('key', 'probe', false, $found), $value, '... ' . json_encode($value));
     is($found, true, '... is found');
 }
+is(wp_cache_set('key', static function () {}, 'probe'), false, 'what cannot be serialized is refused');
+is(wp_cache_get('key', 'probe'), false, '... and what was there is gone');
+is(wp_cache_add('none', static function () {}, 'probe'), false, '... by add too');
+is(wp_cache_set('key', [], 'probe'), true, '... until it can be');
+is(ephpm_kv_scan(0, 'wp:' . str_replace(['%', ':'], ['%25', '%3A'], DB_HOST . '/' . DB_NAME . '/'), 1 << 24)[1] === [], false, 'its prefix names host and database');
 $object = (object) ['a' => 1];
 wp_cache_set('object', $object, 'probe');
 $object->a = 2;

@@ -118,6 +118,12 @@ session_destroy();
 close('destroyed while another has it');
 
 open();
+ephpm_kv_del(LOCK);
+ephpm_kv_set(DATA, 'n|i:3;');
+session_destroy();
+close('run out, another has written, and destroyed');
+
+open();
 ephpm_kv_set(LOCK, 'of another');
 $_SESSION['n'] = 2;
 session_regenerate_id();
