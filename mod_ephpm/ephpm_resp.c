@@ -49,6 +49,7 @@ static const char *read_password(apr_pool_t *pool, const char *path,
     /* Whatever it is, a reader of it is not to wait. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat file;
+    const char *end;
     size_t length = 0;
     ssize_t got = -1;
 
@@ -77,9 +78,10 @@ static const char *read_password(apr_pool_t *pool, const char *path,
         return apr_psprintf(pool, "password-file=%s cannot be read: %s",
                             path, strerror(errno));
     }
-    if (length > 0 && line->password[length - 1] == '\n') {
-        length--;
-        if (length > 0 && line->password[length - 1] == '\r') {
+    end = memchr(line->password, '\n', length);
+    if (end != NULL) {
+        length = (size_t)(end - line->password);
+        if (length > 0 && end[-1] == '\r') {
             length--;
         }
     }

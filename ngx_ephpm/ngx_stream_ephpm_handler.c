@@ -30,10 +30,9 @@
 #define NGX_STREAM_EPHPM_SLICE        1024
 #define NGX_STREAM_EPHPM_SLOW_SLICE   64
 
-/* of a turn: bytes each way, microseconds */
+/* of a turn: bytes each way */
 #define NGX_STREAM_EPHPM_TURN_IN      (4 * NGX_STREAM_EPHPM_CHUNK)
 #define NGX_STREAM_EPHPM_TURN_OUT     1048576
-#define NGX_STREAM_EPHPM_TURN_TIME    5000
 
 /* milliseconds, when the worker is to leave */
 #define NGX_STREAM_EPHPM_GRACE        5000
@@ -288,7 +287,12 @@ ngx_stream_ephpm_process(ngx_stream_ephpm_ctx_t *ctx)
 
     turn.in = 0;
     turn.out = 0;
-    turn.end_us = ngx_stream_ephpm_clock_us() + NGX_STREAM_EPHPM_TURN_TIME;
+    turn.end_us = ngx_stream_ephpm_clock_us()
+                  + NGX_STREAM_EPHPM_TURN_TIME * 1000;
+
+    if (resp_conn_state(ctx->conn) == RESP_MORE) {
+        (void) resp_conn_sent(ctx->conn, 0);
+    }
 
     for ( ;; ) {
 
@@ -324,6 +328,10 @@ ngx_stream_ephpm_process(ngx_stream_ephpm_ctx_t *ctx)
         }
 
         ngx_stream_ephpm_feed(ctx, &turn);
+    }
+
+    if (resp_conn_state(ctx->conn) == RESP_MORE) {
+        again = 1;
     }
 
     idle = (ctx->pos == ctx->last && resp_conn_output(ctx->conn, &bytes) == 0);
@@ -496,7 +504,8 @@ ngx_stream_ephpm_feed(ngx_stream_ephpm_ctx_t *ctx,
         before_us = now_us;
         now_us = ngx_stream_ephpm_clock_us();
 
-        ctx->slice = (now_us - before_us > NGX_STREAM_EPHPM_TURN_TIME / 4)
+        ctx->slice = (now_us - before_us
+                      > NGX_STREAM_EPHPM_TURN_TIME * 1000 / 4)
                      ? NGX_STREAM_EPHPM_SLOW_SLICE
                      : ngx_min(2 * ctx->slice, NGX_STREAM_EPHPM_SLICE);
 

@@ -147,9 +147,18 @@ ngx_stream_ephpm_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_stream_ephpm_srv_conf_t *prev = parent;
     ngx_stream_ephpm_srv_conf_t *conf = child;
 
-    ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 0);
+    ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 3600000);
 
     return NGX_CONF_OK;
+}
+
+
+/* The processes that a master forks later have what it has freed. */
+
+static void
+ngx_stream_ephpm_wipe(void *data)
+{
+    ngx_explicit_memzero(data, NGX_STREAM_EPHPM_PASSWORD_MAX + 2);
 }
 
 
@@ -158,18 +167,24 @@ ngx_stream_ephpm_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 ngx_stream_ephpm_password(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *password)
 {
-    u_char   *buf, *end;
-    ssize_t   n;
-    ngx_fd_t  fd;
+    u_char              *buf, *end;
+    ssize_t              n;
+    ngx_fd_t             fd;
+    ngx_pool_cleanup_t  *cln;
 
     if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     buf = ngx_pnalloc(cf->pool, NGX_STREAM_EPHPM_PASSWORD_MAX + 2);
-    if (buf == NULL) {
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+
+    if (buf == NULL || cln == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    cln->handler = ngx_stream_ephpm_wipe;
+    cln->data = buf;
 
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 

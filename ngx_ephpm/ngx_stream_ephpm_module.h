@@ -36,6 +36,9 @@
 #include "resp.h"
 
 
+/* of a client, milliseconds */
+#define NGX_STREAM_EPHPM_TURN_TIME     5
+
 /* bytes; AUTH takes more from a client that is not known yet */
 #define NGX_STREAM_EPHPM_PASSWORD_MAX  4096
 

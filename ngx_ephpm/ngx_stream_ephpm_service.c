@@ -79,7 +79,10 @@ ngx_stream_ephpm_service(ngx_stream_session_t *s,
         ngx_log_error(NGX_LOG_CRIT, s->connection->log, 0,
                       "ephpm: no memory to answer for store \"%V\"",
                       &escf->name);
+        return NULL;
     }
+
+    resp_service_set_turn(escf->service, NGX_STREAM_EPHPM_TURN_TIME);
 
     return escf->service;
 }

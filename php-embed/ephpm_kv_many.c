@@ -190,6 +190,24 @@ static zend_always_inline bool are_strings(HashTable *values)
     return true;
 }
 
+/* There warnings come within the batch, and a handler of the script's may let
+ * go of the values. */
+static ZEND_COLD void set_elsewhere(batch_t *batch, int64_t ttl_ms)
+{
+    zend_string *held[BATCH_ITEMS];
+    uint32_t count = batch->count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const char *value = batch->item[i].value;
+        held[i] = zend_string_copy(
+            (zend_string *)(uintptr_t)(value - XtOffsetOf(zend_string, val)));
+    }
+    ephpm_ops()->set_items(batch->item, count, ttl_ms);
+    for (uint32_t i = 0; i < count; i++) {
+        zend_string_release(held[i]);
+    }
+}
+
 typedef enum batch_end { BATCH_SET, BATCH_REFUSED, BATCH_STOP } batch_end_t;
 
 static zend_always_inline batch_end_t set_batch(kv_store_t *store,
@@ -200,7 +218,7 @@ static zend_always_inline batch_end_t set_batch(kv_store_t *store,
     if (EXPECTED(store != NULL)) {
         kv_items_set(store, batch->item, batch->count, ttl_ms);
     } else {
-        ephpm_ops()->set_items(batch->item, batch->count, ttl_ms);
+        set_elsewhere(batch, ttl_ms);
     }
     for (uint32_t i = 0; i < batch->count; i++) {
         if (UNEXPECTED(batch->item[i].result != KV_OK)) {

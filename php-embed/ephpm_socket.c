@@ -455,6 +455,10 @@ static ephpm_socket_result_t run(ephpm_socket_t *client, bool only_reads)
     ephpm_socket_result_t result;
     bool kept = is_usable(client);
 
+    /* Those of the run before. */
+    free_replies(client);
+    client->sent = 0;
+    client->uncertain = false;
     if (client->no_memory) {
         return ephpm_socket_fail(client, EPHPM_SOCKET_NO_MEMORY,
                                  "no memory for the request");
@@ -510,6 +514,10 @@ ephpm_socket_result_t ephpm_socket_run(ephpm_socket_t *client,
                 + (result == EPHPM_SOCKET_SILENT ? 2 * client->timeout_ms
                                                  : PAUSE_MS);
         }
+    } else if (client->sent < client->out_bytes ||
+               client->reader->pos < client->reader->len) {
+        /* Out of step: what is left would be the next request's. */
+        hang_up(client);
     }
     forget_requests(client);
     return result;

@@ -199,6 +199,7 @@ ephpm_socket_result_t ephpm_socket_password(
     ephpm_socket_t *client, char password[EPHPM_SOCKET_PASSWORD_ROOM],
     size_t *password_bytes)
 {
+    const char *end;
     size_t length = 0;
     ssize_t got = 0;
     int fd = open(client->password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -221,9 +222,10 @@ ephpm_socket_result_t ephpm_socket_password(
                                  client->password_file, strerror(error));
     }
     close(fd);
-    if (length > 0 && password[length - 1] == '\n') {
-        length--;
-        if (length > 0 && password[length - 1] == '\r') {
+    end = memchr(password, '\n', length);
+    if (end != NULL) {
+        length = (size_t)(end - password);
+        if (length > 0 && end[-1] == '\r') {
             length--;
         }
     }

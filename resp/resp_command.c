@@ -130,6 +130,12 @@ void resp_command_run(resp_conn_t *conn)
     conn->service->stats.commands++;
     if (command == NULL) {
         unknown_command(conn);
+        if (resp_arg_is(&conn->args[0], "post") ||
+            resp_arg_is(&conn->args[0], "host:")) {
+            /* HTTP: what a web page has a browser send is not to be run. */
+            conn->closing = true;
+            conn->service->stats.protocol_errors++;
+        }
     } else if (command->arity > 0 ? count != (size_t)command->arity
                                   : count < (size_t)-command->arity) {
         resp_reply_error(conn,

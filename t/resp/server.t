@@ -64,6 +64,17 @@ shutdown $half_closed, 1;
 is length read_rest($half_closed), 30 * (100_000 + length "\$100000\r\n\r\n"),
     'who ends its side gets its answers';
 
+# What a web page has a browser send to it is not run.
+for my $http ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET owned 1\r\n",
+    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nSET owned 1\r\n")
+{
+    my $browser = client();
+    Resp::send_all($browser, $http);
+    like read_rest($browser), qr/\A(?:-ERR [^\r]+\r\n)+\z/,
+        'a request of HTTP closes its connection';
+    is shown(request($client, 'GET', 'owned')), 'null[]', '... and runs nothing';
+}
+
 # One that asks at once for what takes long.
 for my $hundred (0 .. 199) {
     request($client, 'MSET', map { ("key:$hundred:$_", 'v') } 0 .. 99);

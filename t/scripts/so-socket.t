@@ -259,6 +259,15 @@ PHP
     Resp::end($open);
 }
 
+# --- a handler of warnings that lets go of what is being sent
+
+is php(<<'PHP', "unix:$tmp/none.sock"), "false, 1\n", 'mset holds its values';
+set_error_handler(static function () { ++$GLOBALS['warned']; $GLOBALS['s'] = 'x'; return true; });
+$warned = 0;
+$s = str_repeat('b', 1000);
+echo json_encode(ephpm_kv_mset(['big' => str_repeat('a', 300000), 'k' => &$s])), ", $warned\n";
+PHP
+
 # --- a server that is gone, silent or strange
 
 my $everything = <<'PHP';
