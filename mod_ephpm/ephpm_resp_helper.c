@@ -334,3 +334,8 @@ int ephpm_resp_start(apr_pool_t *pconf)
     }
     return done;
 }
+
+void ephpm_resp_look(void)
+{
+    ephpm_watched_look(&helper);
+}

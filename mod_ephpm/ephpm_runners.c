@@ -296,6 +296,11 @@ int ephpm_runners_start(apr_pool_t *pconf)
     return ephpm_watched_start(&spawner);
 }
 
+void ephpm_runners_look(void)
+{
+    ephpm_watched_look(&spawner);
+}
+
 /* ------------------------------------------------------------------ */
 /* Children                                                            */
 

@@ -159,9 +159,11 @@ static int start(ephpm_watched_t *watched)
     if (status != APR_INPARENT) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, status, ephpm_main_server,
                      "%s cannot be forked", watched->name);
+        watched->missing = true;
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     place->alive = 1;
+    watched->missing = false;
     watched->place = place;
     watched->started_at = apr_time_now() + apr_time_from_sec(pause_s);
     watch(watched, place);
@@ -174,6 +176,14 @@ void ephpm_watched_begin(ephpm_watched_t *watched, apr_pool_t *pconf)
     watched->pconf = pconf;
     watched->parent = getpid();
     watched->early_deaths = 0;
+    watched->missing = false;
+}
+
+void ephpm_watched_look(ephpm_watched_t *watched)
+{
+    if (watched->missing && getpid() == watched->parent && !is_stopping()) {
+        start(watched);
+    }
 }
 
 int ephpm_watched_start(ephpm_watched_t *watched)

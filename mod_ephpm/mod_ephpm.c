@@ -224,6 +224,15 @@ static apr_status_t child_exit(void *unused)
     return APR_SUCCESS;
 }
 
+static int monitor(apr_pool_t *p, server_rec *s)
+{
+    (void)p;
+    (void)s;
+    ephpm_runners_look();
+    ephpm_resp_look();
+    return DECLINED;
+}
+
 /* The stores stay attached: a thread may still use them, and the kernel tells
  * others that this process has ended. */
 static apr_status_t threaded_child_exit(void *unused)
@@ -256,6 +265,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config_last, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_monitor(monitor, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(ephpm_runners_child_stopping, NULL, NULL,
                            APR_HOOK_MIDDLE);

@@ -280,6 +280,9 @@ int ephpm_runners_make(apr_pool_t *pconf, server_rec *server);
 /** Start the spawner, in the parent, when nothing can fail any more. */
 int ephpm_runners_start(apr_pool_t *pconf);
 
+/** In the parent, every few seconds (httpd's monitor hook). */
+void ephpm_runners_look(void);
+
 /** Take the child's place as a submitter, in its main thread. */
 void ephpm_runners_attach(server_rec *server);
 void ephpm_runners_detach(void);
@@ -311,6 +314,9 @@ int ephpm_resp_open(apr_pool_t *pconf, server_rec *server);
 /** Start the helper, in the parent, when nothing can fail any more. */
 int ephpm_resp_start(apr_pool_t *pconf);
 
+/** In the parent, every few seconds (httpd's monitor hook). */
+void ephpm_resp_look(void);
+
 /** In other processes: close the listeners, wipe the passwords. */
 void ephpm_resp_forget(void);
 
@@ -335,6 +341,7 @@ typedef struct ephpm_watched {
     pid_t parent;
     apr_time_t started_at;      /* its pause included */
     unsigned early_deaths;
+    bool missing;               /* it could not be forked */
 } ephpm_watched_t;
 
 /** A cycle begins; to be called before the others. */
@@ -343,6 +350,9 @@ void ephpm_watched_begin(ephpm_watched_t *watched, apr_pool_t *pconf);
 /** Start this cycle's, and watch it until pconf is cleared.
  * @return OK, or an HTTP error: said why in the log */
 int ephpm_watched_start(ephpm_watched_t *watched);
+
+/** Now and then: try again to start what could not be forked. */
+void ephpm_watched_look(ephpm_watched_t *watched);
 
 /** Have those of earlier cycles leave when their work is done (SIGQUIT). */
 void ephpm_watched_dismiss(ephpm_watched_t *watched);

@@ -347,7 +347,11 @@ bool resp_glob_match(const char *pattern, size_t pattern_length,
             star_in = in;
             continue;
         }
-        if (at < pattern_length && in < length) {
+        if (in == length) {
+            /* Further on there would be less of the text still. */
+            return false;
+        }
+        if (at < pattern_length) {
             size_t last = at;
             bool match;
 

@@ -91,6 +91,25 @@ ok wait_until(sub {
 }), '... it has runners';
 is $server->get('/count.php')->{body}, ++$count, '... which serve';
 
+# It dies when no other can be forked.
+SKIP: {
+    my ($most) = `prlimit --pid $server->{pid} --nproc --noheadings --output SOFT`
+        =~ /(\w+)/;
+    $most && system('prlimit', '--pid', $server->{pid}, '--nproc=1:') == 0
+        or skip 'prlimit cannot limit the processes of httpd', 4;
+    $offset = -s $server->{log};
+    kill 'KILL', spawner_of($server);
+    my $said = log_since($offset, qr/cannot be forked|another one starts/,
+        $server->{log});
+    like $said, qr/another one starts/, 'the spawner killed: another one is due';
+    like log_since($offset, qr/cannot be forked/, $server->{log}),
+        qr/the spawner of PHP's processes cannot be forked/, '... but there are too many processes';
+    system 'prlimit', '--pid', $server->{pid}, "--nproc=$most:";
+    ok wait_until(sub { figures($server)->{alive} == 2 && spawner_of($server) }),
+        '... until there are fewer';
+    is $server->get('/count.php')->{body}, ++$count, '... and all is well';
+}
+
 # Runners are killed.
 for my $n (1 .. 3) {
     my ($victim) = runner_pids($server);
