@@ -218,25 +218,28 @@ bool ephpm_life_take(kv_life_t *life, uint64_t *incarnation)
 /* ------------------------------------------------------------------ */
 /* Waking up                                                           */
 
-bool ephpm_jobs_ring(ephpm_jobs_t *jobs, uint32_t index, uint32_t state)
+/* Without waking him, should he sleep. */
+static bool set_awake(ephpm_jobs_t *jobs, uint32_t index, uint32_t state)
 {
     bell_t *bell = &jobs->bells[index];
 
-    if (atomic_load(bell) != state ||
-        !atomic_compare_exchange_strong(bell, &state, BELL_AWAKE)) {
+    return atomic_load(bell) == state &&
+           atomic_compare_exchange_strong(bell, &state, BELL_AWAKE);
+}
+
+bool ephpm_jobs_ring(ephpm_jobs_t *jobs, uint32_t index, uint32_t state)
+{
+    if (!set_awake(jobs, index, state)) {
         return false;
     }
-    kv_futex_wake(bell);
+    kv_futex_wake(&jobs->bells[index]);
     return true;
 }
 
 void ephpm_jobs_ring_one(ephpm_jobs_t *jobs)
 {
     for (uint32_t i = 0; i < jobs->config.runners; i++) {
-        uint32_t state = BELL_LOOKING;
-        if (atomic_load(&jobs->bells[i]) == BELL_LOOKING &&
-            atomic_compare_exchange_strong(&jobs->bells[i], &state,
-                                           BELL_AWAKE)) {
+        if (set_awake(jobs, i, BELL_LOOKING)) {
             return;
         }
     }

@@ -123,6 +123,17 @@ static void *sleep_for_jobs(void *argument)
     return NULL;
 }
 
+/* The first runner, whose jobs are short below `look_us`. */
+static pthread_t start_sleeper(sleeper_t *sleeper, uint64_t look_us)
+{
+    pthread_t thread;
+    *sleeper = (sleeper_t){ .view = runner[0] };
+    ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
+    runner[0]->look_us = look_us;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_jobs, sleeper), 0);
+    return thread;
+}
+
 static void exchange(void)
 {
     submit(&job);
@@ -135,13 +146,9 @@ static void exchange(void)
 
 START_TEST(who_had_a_short_job_looks_out_for_the_next)
 {
-    sleeper_t sleeper = { .view = runner[0] };
-    pthread_t thread;
-    ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
-    /* A minute is short enough on any machine. */
-    runner[0]->look_us = 60000000;
-    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_jobs, &sleeper),
-                     0);
+    sleeper_t sleeper;
+    /* A minute is long enough on any machine. */
+    pthread_t thread = start_sleeper(&sleeper, 60000000);
     wait_for_bell(0, BELL_ASLEEP);
     for (int i = 0; i < 3; i++) {
         exchange();
@@ -156,12 +163,8 @@ END_TEST
 
 START_TEST(who_had_a_long_job_sleeps_at_once)
 {
-    sleeper_t sleeper = { .view = runner[0] };
-    pthread_t thread;
-    ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
-    runner[0]->look_us = 0;
-    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_jobs, &sleeper),
-                     0);
+    sleeper_t sleeper;
+    pthread_t thread = start_sleeper(&sleeper, 0);
     for (int i = 0; i < 100; i++) {
         exchange();
         while (atomic_load(&jobs->bells[0]) != BELL_ASLEEP) {
