@@ -179,6 +179,7 @@ typedef struct kv_memo {
     _Atomic uint64_t hash;
     uint64_t check;
     _Atomic uint64_t *slot;
+    kv_bucket_t *home;
     uint64_t extent;
 } kv_memo_t;
 

@@ -9,8 +9,8 @@
  *
  * Only a key's hash is believed.  A signal handler that uses the handle may
  * find or make notes between any two instructions of its thread, so a sum
- * over key, length and hash says that they are of one note.  The slot is
- * always one of the index.
+ * over key, length, hash and home says that they are of one note.  The slot
+ * is always one of the index.
  */
 
 #ifndef KV_MEMO_H
@@ -66,14 +66,15 @@ static inline void kv_memo_begin(kv_store_t *store)
            kv_memo_at(store, (kv_memo_ends_t){1, 0}) != &store->memo[0]);
 }
 
-/* What holds a key's ends, its length and its hash together: where a signal
- * handler has made a note amid another one the parts are of two keys. */
+/* What holds a key's ends, its length, its hash and its home together: where
+ * a signal handler has made a note amid another one the parts are of two
+ * keys. */
 static KV_INLINE uint64_t kv_memo_check(kv_memo_ends_t ends, size_t key_len,
-                                        uint64_t hash)
+                                        uint64_t hash, const kv_bucket_t *home)
 {
     return (ends.first * UINT64_C(0x9e3779b97f4a7c15) ^
             ends.last * UINT64_C(0xc2b2ae3d27d4eb4f)) +
-           key_len * UINT64_C(0x165667b19e3779f9) + hash;
+           key_len * UINT64_C(0x165667b19e3779f9) + hash + (uintptr_t)home;
 }
 
 /**
@@ -106,18 +107,24 @@ static KV_INLINE const kv_memo_t *kv_memo_of(kv_store_t *store,
     const kv_memo_t *memo = kv_memo_at(store, ends);
     *hash = ld_rlx(&memo->hash);
     return ((memo->first ^ ends.first) | (memo->last ^ ends.last) |
-            (memo->check ^ kv_memo_check(ends, key_len, *hash))) == 0
+            (memo->check ^
+             kv_memo_check(ends, key_len, *hash, memo->home))) == 0
                ? memo : NULL;
 }
 
 /**
- * Note a slot of a key's home where the key was met, or may have been.
+ * Note a slot of a key's chain where the key was met, or may have been.
  *
- * @param extent  the shard's, when that was the key's home
+ * The slot may be in an overflow bucket, which another chain may have by the
+ * time the note is read: what is in the slot then is another key's or nothing,
+ * for the bucket was empty when it left the chain (I3).
+ *
+ * @param extent  the shard's, when the chain was that of the key's home
  */
 static KV_INLINE void kv_memo_note(kv_store_t *store, uint64_t hash,
                                    const void *key, size_t key_len,
-                                   _Atomic uint64_t *slot, uint64_t extent)
+                                   _Atomic uint64_t *slot, kv_bucket_t *home,
+                                   uint64_t extent)
 {
     if (UNLIKELY(key_len - KV_MEMO_KEY_MIN_BYTES >
                  KV_MEMO_KEY_MAX_BYTES - KV_MEMO_KEY_MIN_BYTES)) {
@@ -127,15 +134,16 @@ static KV_INLINE void kv_memo_note(kv_store_t *store, uint64_t hash,
     kv_memo_t *memo = kv_memo_at(store, ends);
     memo->slot = slot;
     atomic_signal_fence(memory_order_seq_cst);
+    memo->home = home;
     memo->extent = extent;
     memo->first = ends.first;
     memo->last = ends.last;
     st_rlx(&memo->hash, hash);
-    memo->check = kv_memo_check(ends, key_len, hash);
+    memo->check = kv_memo_check(ends, key_len, hash, home);
 }
 
-/** The home that a noted slot is in: a bucket is a line. */
-static KV_INLINE kv_bucket_t *kv_memo_home(const _Atomic uint64_t *slot)
+/** The bucket that a slot is in: a bucket is a line. */
+static KV_INLINE kv_bucket_t *kv_memo_bucket(const _Atomic uint64_t *slot)
 {
     return (kv_bucket_t *)((uintptr_t)slot &
                            ~(uintptr_t)(KV_LINE_BYTES - 1));

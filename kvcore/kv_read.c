@@ -55,8 +55,9 @@ typedef struct found {
     bool expired;
     const _Atomic uint64_t *led_at; /* what led to the record, */
     uint64_t slot;                  /* and what it was then */
-    /* By find_quick() only: */
+    /* For a note, not by look_at_slot(): */
     _Atomic uint64_t *slot_at;
+    kv_bucket_t *home;
     uint64_t extent;
 } found_t;
 
@@ -157,6 +158,7 @@ find_in_chain(kv_store_t *store, uint64_t hash, const void *key,
 again:
     extent = ld_acq(kv_hash_extent(store, hash));
     bucket = kv_home(store, hash, extent);
+    found->home = bucket;
     for (uint32_t depth = 0; bucket != NULL && depth < KV_CHAIN_MAX;
          depth++) {
         for (uint32_t bits = kv_bucket_match(bucket, tag); bits != 0;
@@ -172,6 +174,8 @@ again:
                 goto again;
             }
             if (look == LOOK_FOUND) {
+                found->slot_at = slot_at;
+                found->extent = extent;
                 if (touch) {
                     touch_slot(store, slot_at, slot);
                 }
@@ -212,6 +216,7 @@ static KV_INLINE look_t find_quick(kv_store_t *store, uint64_t hash,
         return LOOK_AGAIN;
     }
     found->slot_at = slot_at;
+    found->home = home;
     found->extent = extent;
     if (touch) {
         touch_slot(store, slot_at, slot);
@@ -368,6 +373,8 @@ static KV_NOINLINE kv_result_t find_short_slow(kv_store_t *store,
         found.stored_bytes > KV_SHORT_VALUE_BYTES) {
         return KV_TOO_LARGE;
     }
+    kv_memo_note(store, hash, key, key_len, found.slot_at, found.home,
+                 found.extent);
     found_short->slot_at = NULL;
     found_short->bytes = found.stored_bytes;
     found_short->source = found.record + found.head_bytes + key_len;
@@ -487,7 +494,8 @@ static KV_NOINLINE kv_result_t note_and_take(kv_store_t *store,
 {
     led_t led;
 
-    kv_memo_note(store, hash, key, key_len, slot_at, found->word);
+    kv_memo_note(store, hash, key, key_len, slot_at, kv_memo_bucket(slot_at),
+                 found->word);
     if (UNLIKELY(!take(store, slot_at, key, key_len, found, &led))) {
         return find_short_slow(store, key, key_len, found);
     }
@@ -720,8 +728,14 @@ static KV_NOINLINE kv_result_t exists_slow(kv_store_t *store, uint64_t hash,
                                            const void *key, size_t key_len)
 {
     found_t found;
-    return find_in_chain(store, hash, key, key_len, &found, false) ==
-                       LOOK_FOUND && !found.expired ? KV_OK : KV_MISSING;
+
+    if (find_in_chain(store, hash, key, key_len, &found, false) !=
+            LOOK_FOUND || found.expired) {
+        return KV_MISSING;
+    }
+    kv_memo_note(store, hash, key, key_len, found.slot_at, found.home,
+                 found.extent);
+    return KV_OK;
 }
 
 static KV_INLINE kv_result_t exists(kv_store_t *store, uint64_t hash,
@@ -731,7 +745,8 @@ static KV_INLINE kv_result_t exists(kv_store_t *store, uint64_t hash,
 
     switch (find_quick(store, hash, key, key_len, &found, false)) {
     case LOOK_FOUND:
-        kv_memo_note(store, hash, key, key_len, found.slot_at, found.extent);
+        kv_memo_note(store, hash, key, key_len, found.slot_at, found.home,
+                     found.extent);
         return found.expired ? KV_MISSING : KV_OK;
     case LOOK_OTHER:
         return KV_MISSING;

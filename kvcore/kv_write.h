@@ -32,15 +32,15 @@ static KV_INLINE void kv_write_find(kv_store_t *store, uint64_t hash,
     if (memo != NULL && memo->extent == extent &&
         LIKELY(kv_place_look(store, memo->slot, key, key_len, now_ms, place))) {
         place->shard = &store->shards[kv_hash_shard(store, hash)];
-        place->home = kv_memo_home(place->slot);
+        place->home = memo->home;
         place->tag = kv_hash_tag(hash);
         place->ghost = NULL;
         return;
     }
     kv_place_find_quick(store, hash, key, key_len, now_ms, place);
-    if (place->slot >= place->home->slot &&
-        place->slot < place->home->slot + KV_BUCKET_SLOTS) {
-        kv_memo_note(store, hash, key, key_len, place->slot, extent);
+    if (place->slot != NULL) {
+        kv_memo_note(store, hash, key, key_len, place->slot, place->home,
+                     extent);
     }
 }
 

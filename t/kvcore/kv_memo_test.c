@@ -266,7 +266,7 @@ START_TEST(a_key_that_was_split_off_from_its_noted_slot)
         moved++;
         assert_short(other, key, before);
         ck_assert_int_eq(memcmp(memo_of(other, key), &noted,
-                                offsetof(kv_memo_t, slot)), 0);
+                                offsetof(kv_memo_t, check)), 0);
         kvt_assert_ok(kvt_add(other, key, 1000, &sum));
         ck_assert_int_eq(sum, i + 1000);
         kvt_assert_ok(kvt_set(other, key, "after"));
@@ -275,6 +275,85 @@ START_TEST(a_key_that_was_split_off_from_its_noted_slot)
         kvt_assert_sound(s);
     }
     ck_assert_int_gt(moved, 0);
+}
+END_TEST
+
+/* The next key of this home that finds no slot in it, after those that do. */
+static void fill_and_overflow(kv_bucket_t *home, int *number, char key[32])
+{
+    for (uint32_t i = 0; i < KV_BUCKET_SLOTS; i++) {
+        key_beside(home, number, key);
+        kvt_assert_ok(kvt_set(s, key, "in the bucket"));
+        ck_assert_ptr_eq(kv_memo_bucket(slot_of(key)), home);
+    }
+    key_beside(home, number, key);
+    kvt_assert_ok(kvt_set(s, key, "overflow"));
+    ck_assert_ptr_ne(kv_memo_bucket(slot_of(key)), home);
+}
+
+static void assert_noted(kv_store_t *store, const char *key,
+                         const kv_bucket_t *home)
+{
+    const kv_memo_t *memo = memo_of(store, key);
+    ck_assert_ptr_ne(memo, NULL);
+    ck_assert_ptr_eq(memo->slot, slot_of(key));
+    ck_assert_ptr_eq(memo->home, home);
+}
+
+START_TEST(a_key_in_an_overflow_bucket_is_noted_with_its_home)
+{
+    enum { BY_SHORT, BY_EXISTS, BY_SET, BY_ADD, WAYS };
+    char got[KV_SHORT_VALUE_BYTES];
+    char first[32];
+    char second[32];
+    size_t bytes;
+    int64_t sum;
+    int number = 0;
+    kv_bucket_t *home = kv_shard_buckets(s, 0) + 4;
+    kv_bucket_t *elsewhere = home + 1;
+    fill_and_overflow(home, &number, first);
+    _Atomic uint64_t *slot = slot_of(first);
+
+    for (int way = 0; way < WAYS; way++) {
+        kv_store_t *fresh = kvt_attach(&t);
+        kvt_assert_ok(kvt_set(s, first, "1"));
+        switch (way) {
+        case BY_SHORT:
+            kvt_assert_ok(kvt_read_short(fresh, NULL, first, strlen(first),
+                                         got, &bytes));
+            break;
+        case BY_EXISTS:
+            kvt_assert_ok(kvt_exists(fresh, first));
+            break;
+        case BY_SET:
+            kvt_assert_ok(kvt_set(fresh, first, "2"));
+            kvt_assert_ok(kvt_set(fresh, first, "3"));
+            break;
+        default:
+            kvt_assert_ok(kvt_add(fresh, first, 1, &sum));
+            kvt_assert_ok(kvt_add(fresh, first, 1, &sum));
+            ck_assert_int_eq(sum, 3);
+        }
+        assert_noted(fresh, first, home);
+        kvt_assert_sound(s);
+        kv_store_detach(fresh);
+    }
+
+    /* Another chain gets the bucket. */
+    kvt_assert_ok(kvt_set(s, first, "first"));
+    assert_short(other, first, "first");
+    kvt_assert_ok(kvt_delete(s, first));
+    fill_and_overflow(elsewhere, &number, second);
+    ck_assert_ptr_eq(slot_of(second), slot);
+    assert_short(other, first, NULL);
+    assert_short(s, first, NULL);
+    assert_short(other, second, "overflow");
+    assert_noted(other, second, elsewhere);
+    kvt_assert_ok(kvt_set(other, first, "anew"));
+    assert_short(s, first, "anew");
+    assert_short(other, first, "anew");
+    assert_short(s, second, "overflow");
+    kvt_assert_sound(s);
 }
 END_TEST
 
@@ -442,6 +521,8 @@ int main(void)
     tcase_add_test(tcase, a_signal_handler_uses_the_handle_amid_a_note);
     tcase_add_test(tcase, a_noted_slot_that_holds_another_key_now);
     tcase_add_test(tcase, a_key_that_was_split_off_from_its_noted_slot);
+    tcase_add_test(tcase,
+                   a_key_in_an_overflow_bucket_is_noted_with_its_home);
     tcase_add_test(tcase, a_key_that_was_deleted_and_set_in_another_slot);
     tcase_add_test(tcase,
                    keys_of_the_same_ends_and_other_lengths_or_middles);
