@@ -51,4 +51,38 @@ typedef struct {
 } ngx_http_ephpm_store_t;
 
 
+/* The store whose zone has this tag and name, or NULL. */
+
+static ngx_inline ngx_http_ephpm_store_t *
+ngx_ephpm_store_of_zone(ngx_cycle_t *cycle, void *tag, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *zone;
+    ngx_list_part_t  *part;
+
+    part = &cycle->shared_memory.part;
+    zone = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            zone = part->elts;
+            i = 0;
+        }
+
+        if (zone[i].tag == tag
+            && zone[i].shm.name.len == name->len
+            && ngx_memcmp(zone[i].shm.name.data, name->data, name->len) == 0)
+        {
+            return zone[i].data;
+        }
+    }
+}
+
+
 #endif /* _NGX_EPHPM_STORE_H_INCLUDED_ */

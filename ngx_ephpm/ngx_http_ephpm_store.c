@@ -273,44 +273,6 @@ ngx_http_ephpm_kv_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static ngx_http_ephpm_store_t *
-ngx_http_ephpm_store_before(ngx_cycle_t *cycle, ngx_http_ephpm_store_t *store)
-{
-    ngx_uint_t        i;
-    ngx_shm_zone_t   *zone;
-    ngx_list_part_t  *part;
-
-    if (cycle->old_cycle == NULL) {
-        return NULL;
-    }
-
-    part = &cycle->old_cycle->shared_memory.part;
-    zone = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
-            }
-
-            part = part->next;
-            zone = part->elts;
-            i = 0;
-        }
-
-        if (zone[i].tag == &ngx_http_ephpm_module
-            && zone[i].shm.name.len == store->zone->shm.name.len
-            && ngx_memcmp(zone[i].shm.name.data, store->zone->shm.name.data,
-                          zone[i].shm.name.len)
-               == 0)
-        {
-            return zone[i].data;
-        }
-    }
-}
-
-
 /*
  * Can what is there be kept?  Says why not, and has another zone made.
  * Called when the whole configuration is known.
@@ -332,8 +294,13 @@ ngx_http_ephpm_stores_check(ngx_cycle_t *cycle,
         store->config.threads_max = ngx_max(store->config.threads_max,
                                             2 * processes);
 
-        before = ngx_http_ephpm_store_before(cycle, store);
+        if (cycle->old_cycle == NULL) {
+            continue;
+        }
 
+        before = ngx_ephpm_store_of_zone(cycle->old_cycle,
+                                         &ngx_http_ephpm_module,
+                                         &store->zone->shm.name);
         if (before == NULL) {
             continue;
         }

@@ -2,17 +2,14 @@
 /*
  * ngx_stream_ephpm_handler.c - connections.
  *
- *     c->recv() -- chunk, 64 KiB --> slices --> resp_conn_feed()
- *                    |                               |
- *                    `- what has to wait for         v
- *                       another turn           resp_conn_output()
- *                                                    |
- *     c->send() <------------------------------------'
+ *     c->recv() -- chunk, 64 KiB --> resp_conn_feed()
+ *                                         |
+ *     c->send() <---------------- resp_conn_output()
  *
  * A worker serves pages beside this, so a turn of one client is short: it ends
  * after so many bytes, or after so much time, for a line of eight bytes may
- * ask for a walk through the whole store.  Therefore the clock is looked at
- * between slices, and the next ones of a client that asks for much are small.
+ * ask for a walk through the whole store.  What it has sent and waits for
+ * another turn is kept by its resp_conn_t.
  *
  * A client that has closed its side is answered all that it has asked for.
  *
@@ -27,8 +24,6 @@
 
 
 #define NGX_STREAM_EPHPM_CHUNK        65536
-#define NGX_STREAM_EPHPM_SLICE        1024
-#define NGX_STREAM_EPHPM_SLOW_SLICE   64
 
 /* of a turn: bytes each way */
 #define NGX_STREAM_EPHPM_TURN_IN      (4 * NGX_STREAM_EPHPM_CHUNK)
@@ -43,13 +38,6 @@ typedef struct {
     ngx_stream_session_t         *session;
     ngx_stream_ephpm_srv_conf_t  *conf;
     resp_conn_t                  *conn;
-
-    /* read, and not yet fed */
-    u_char                       *pos;
-    u_char                       *last;
-    u_char                       *rest;     /* what to free then, or NULL */
-
-    size_t                        slice;
 
     unsigned                      eof:1;    /* the client has closed its side */
     unsigned                      leaving:1;
@@ -71,9 +59,6 @@ static ngx_int_t ngx_stream_ephpm_send(ngx_stream_ephpm_ctx_t *ctx,
     ngx_stream_ephpm_turn_t *turn);
 static ngx_int_t ngx_stream_ephpm_read(ngx_stream_ephpm_ctx_t *ctx,
     ngx_stream_ephpm_turn_t *turn);
-static void ngx_stream_ephpm_feed(ngx_stream_ephpm_ctx_t *ctx,
-    ngx_stream_ephpm_turn_t *turn);
-static ngx_int_t ngx_stream_ephpm_keep(ngx_stream_ephpm_ctx_t *ctx);
 static void ngx_stream_ephpm_close(ngx_stream_ephpm_ctx_t *ctx, ngx_uint_t rc);
 
 
@@ -137,7 +122,6 @@ ngx_stream_ephpm_handler(ngx_stream_session_t *s)
 
     ctx->session = s;
     ctx->conf = escf;
-    ctx->slice = NGX_STREAM_EPHPM_SLICE;
 
     cln->handler = ngx_stream_ephpm_cleanup;
     cln->data = ctx;
@@ -158,8 +142,8 @@ ngx_stream_ephpm_handler(ngx_stream_session_t *s)
     /* of a preread phase */
 
     if (c->buffer) {
-        ctx->pos = c->buffer->pos;
-        ctx->last = c->buffer->last;
+        (void) resp_conn_feed(ctx->conn, c->buffer->pos,
+                              c->buffer->last - c->buffer->pos);
     }
 
 #if (NGX_SSL && defined SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)
@@ -195,10 +179,6 @@ ngx_stream_ephpm_cleanup(void *data)
     ngx_stream_ephpm_ctx_t *ctx = data;
 
     resp_conn_close(ctx->conn);
-
-    if (ctx->rest) {
-        ngx_free(ctx->rest);
-    }
 }
 
 
@@ -326,15 +306,13 @@ ngx_stream_ephpm_process(ngx_stream_ephpm_ctx_t *ctx)
         if (got == NGX_AGAIN) {
             break;
         }
-
-        ngx_stream_ephpm_feed(ctx, &turn);
     }
 
     if (resp_conn_state(ctx->conn) == RESP_MORE) {
         again = 1;
     }
 
-    idle = (ctx->pos == ctx->last && resp_conn_output(ctx->conn, &bytes) == 0);
+    idle = (resp_conn_output(ctx->conn, &bytes) == 0);
 
     if (resp_conn_state(ctx->conn) == RESP_CLOSING
         ? resp_conn_output(ctx->conn, &bytes) == 0
@@ -346,8 +324,7 @@ ngx_stream_ephpm_process(ngx_stream_ephpm_ctx_t *ctx)
         return;
     }
 
-    if (ngx_stream_ephpm_keep(ctx) != NGX_OK
-        || ngx_handle_read_event(c->read, 0) != NGX_OK
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK
         || ngx_handle_write_event(c->write, 0) != NGX_OK)
     {
         ngx_stream_ephpm_close(ctx, NGX_STREAM_INTERNAL_SERVER_ERROR);
@@ -443,7 +420,7 @@ ngx_stream_ephpm_send(ngx_stream_ephpm_ctx_t *ctx,
 }
 
 
-/* NGX_OK: there is something to feed; NGX_AGAIN: nothing came */
+/* NGX_OK: something was fed; NGX_AGAIN: nothing came */
 
 static ngx_int_t
 ngx_stream_ephpm_read(ngx_stream_ephpm_ctx_t *ctx,
@@ -453,10 +430,6 @@ ngx_stream_ephpm_read(ngx_stream_ephpm_ctx_t *ctx,
     ngx_connection_t  *c;
 
     c = ctx->session->connection;
-
-    if (ctx->pos < ctx->last) {
-        return NGX_OK;
-    }
 
     if (ctx->eof || ctx->deaf || !c->read->ready) {
         return NGX_AGAIN;
@@ -476,79 +449,9 @@ ngx_stream_ephpm_read(ngx_stream_ephpm_ctx_t *ctx,
     ctx->session->received += n;
     turn->in += n;
 
-    ctx->pos = ngx_stream_ephpm_chunk;
-    ctx->last = ngx_stream_ephpm_chunk + n;
+    (void) resp_conn_feed(ctx->conn, ngx_stream_ephpm_chunk, n);
 
     ngx_stream_ephpm_active(ctx, 0);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_stream_ephpm_feed(ngx_stream_ephpm_ctx_t *ctx,
-    ngx_stream_ephpm_turn_t *turn)
-{
-    size_t        len;
-    uint64_t      now_us, before_us;
-    resp_state_t  state;
-
-    now_us = ngx_stream_ephpm_clock_us();
-
-    do {
-        len = ngx_min((size_t) (ctx->last - ctx->pos), ctx->slice);
-
-        state = resp_conn_feed(ctx->conn, ctx->pos, len);
-        ctx->pos += len;
-
-        before_us = now_us;
-        now_us = ngx_stream_ephpm_clock_us();
-
-        ctx->slice = (now_us - before_us
-                      > NGX_STREAM_EPHPM_TURN_TIME * 1000 / 4)
-                     ? NGX_STREAM_EPHPM_SLOW_SLICE
-                     : ngx_min(2 * ctx->slice, NGX_STREAM_EPHPM_SLICE);
-
-    } while (ctx->pos < ctx->last && state == RESP_READ
-             && now_us < turn->end_us);
-
-    if (ctx->pos == ctx->last && ctx->rest) {
-        ngx_free(ctx->rest);
-        ctx->rest = NULL;
-    }
-}
-
-
-/* The chunk is everybody's: what is left in it goes elsewhere. */
-
-static ngx_int_t
-ngx_stream_ephpm_keep(ngx_stream_ephpm_ctx_t *ctx)
-{
-    size_t   len;
-    u_char  *rest;
-
-    if (ctx->pos < ngx_stream_ephpm_chunk
-        || ctx->pos >= ngx_stream_ephpm_chunk + NGX_STREAM_EPHPM_CHUNK)
-    {
-        return NGX_OK;
-    }
-
-    len = ctx->last - ctx->pos;
-
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    rest = ngx_alloc(len, ctx->session->connection->log);
-    if (rest == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(rest, ctx->pos, len);
-
-    ctx->rest = rest;
-    ctx->pos = rest;
-    ctx->last = rest + len;
 
     return NGX_OK;
 }

@@ -479,40 +479,17 @@ ngx_stream_ephpm_http_module(ngx_cycle_t *cycle)
 static ngx_http_ephpm_store_t *
 ngx_stream_ephpm_store(ngx_cycle_t *cycle, ngx_module_t *tag, ngx_str_t *name)
 {
-    size_t            prefix;
-    ngx_str_t        *zone_name;
-    ngx_uint_t        i;
-    ngx_shm_zone_t   *zone;
-    ngx_list_part_t  *part;
+    ngx_str_t  zone;
 
-    prefix = sizeof(NGX_EPHPM_ZONE_PREFIX) - 1;
-
-    part = &cycle->shared_memory.part;
-    zone = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
-            }
-
-            part = part->next;
-            zone = part->elts;
-            i = 0;
-        }
-
-        zone_name = &zone[i].shm.name;
-
-        if (zone[i].tag == tag
-            && zone_name->len == prefix + name->len
-            && ngx_memcmp(zone_name->data, NGX_EPHPM_ZONE_PREFIX, prefix) == 0
-            && ngx_memcmp(zone_name->data + prefix, name->data, name->len)
-               == 0)
-        {
-            return zone[i].data;
-        }
+    zone.len = sizeof(NGX_EPHPM_ZONE_PREFIX) - 1 + name->len;
+    zone.data = ngx_pnalloc(cycle->pool, zone.len);
+    if (zone.data == NULL) {
+        return NULL;
     }
+
+    (void) ngx_sprintf(zone.data, NGX_EPHPM_ZONE_PREFIX "%V", name);
+
+    return ngx_ephpm_store_of_zone(cycle, tag, &zone);
 }
 
 
