@@ -275,12 +275,27 @@ PHP_FUNCTION(apache_get_modules)
 /* ------------------------------------------------------------------ */
 /* PHP's view of the module                                            */
 
+ephpm_flags_t ephpm_flags;
+
+static PHP_INI_MH(on_update_flag)
+{
+    (void)entry;
+    (void)mh_arg2;
+    (void)mh_arg3;
+    (void)stage;
+    *(bool *)mh_arg1 = new_value != NULL && zend_ini_parse_bool(new_value);
+    return SUCCESS;
+}
+
 /* They are read from the configuration before PHP starts the request (see
  * ephpm_handler.c); here they become settings that PHP knows. */
 PHP_INI_BEGIN()
-    PHP_INI_ENTRY("engine", "1", PHP_INI_ALL, NULL)
-    PHP_INI_ENTRY("xbithack", "0", PHP_INI_ALL, NULL)
-    PHP_INI_ENTRY("last_modified", "0", PHP_INI_ALL, NULL)
+    PHP_INI_ENTRY1("engine", "1", PHP_INI_ALL, on_update_flag,
+                   &ephpm_flags.engine)
+    PHP_INI_ENTRY1("xbithack", "0", PHP_INI_ALL, on_update_flag,
+                   &ephpm_flags.xbithack)
+    PHP_INI_ENTRY1("last_modified", "0", PHP_INI_ALL, on_update_flag,
+                   &ephpm_flags.last_modified)
 PHP_INI_END()
 
 static PHP_MINIT_FUNCTION(apache)

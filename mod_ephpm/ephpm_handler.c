@@ -16,7 +16,6 @@
 
 #include <php_main.h>
 #include <SAPI.h>
-#include <zend_ini.h>
 
 #include <limits.h>
 #include <string.h>
@@ -242,13 +241,12 @@ typedef enum action {
 
 /* What php.ini says is known to PHP alone, which is in another process where
  * runners serve. */
-static bool setting(const ephpm_dir_config_t *config, const char *name)
+static bool setting(const ephpm_dir_config_t *config, const char *name,
+                    bool in_line)
 {
-    bool by_default = ephpm_jobs != NULL
-        ? ephpm_runners_flag(name)
-        : zend_ini_long((char *)name, strlen(name), 0) != 0;
-
-    return ephpm_dir_flag(config, name, by_default);
+    return ephpm_dir_flag(config, name, ephpm_jobs != NULL
+                                            ? ephpm_runners_flag(name)
+                                            : in_line);
 }
 
 static action_t action_of(const request_rec *r,
@@ -266,11 +264,12 @@ static action_t action_of(const request_rec *r,
         action = SHOW;
     } else if (strcmp(r->handler, "text/html") == 0
                && (r->finfo.protection & APR_UEXECUTE)
-               && setting(config, "xbithack")) {
+               && setting(config, "xbithack", ephpm_flags.xbithack)) {
         action = RUN;
     }
-    return action != NOT_OURS && setting(config, "engine") ? action
-                                                           : NOT_OURS;
+    return action != NOT_OURS
+                   && setting(config, "engine", ephpm_flags.engine)
+               ? action : NOT_OURS;
 }
 
 /* The settings of a request: those of the configuration, and after them what
@@ -380,7 +379,7 @@ static int run_request(request_rec *r, const ephpm_dir_config_t *config,
     if (status != OK) {
         ephpm_request_discard();
     } else {
-        if (setting(config, "last_modified")) {
+        if (setting(config, "last_modified", ephpm_flags.last_modified)) {
             ap_update_mtime(r, r->finfo.mtime);
             ap_set_last_modified(r);
         }

@@ -390,4 +390,14 @@ int ephpm_status_sample(request_rec *r);
 /** PHP's view of the module: functions and INI settings. */
 extern zend_module_entry ephpm_apache_entry;
 
+/** What php.ini says of these, where PHP runs in this process; in the midst of
+ * a script, what they are there. */
+typedef struct ephpm_flags {
+    bool engine;
+    bool xbithack;
+    bool last_modified;
+} ephpm_flags_t;
+
+extern ephpm_flags_t ephpm_flags;
+
 #endif

@@ -1,7 +1,7 @@
 /* ephpm_sapi.c - the SAPI: PHP's side of ephpm_sapi.h. */
 
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE     /* dl_iterate_phdr, memmem, O_PATH */
+#define _GNU_SOURCE     /* dl_iterate_phdr, memmem */
 #endif
 
 #include "ephpm_sapi_private.h"
@@ -16,7 +16,6 @@
 #include <ext/standard/basic_functions.h>
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
 #include <string.h>
@@ -30,7 +29,6 @@ const ephpm_server_t *ephpm_server;
 static zend_module_entry *const *host_modules;
 static int host_module_count;
 
-static int start_directory = -1;    /* where each request starts */
 static bool active;                 /* between begin and end */
 static bool forked;                 /* by the script (pcntl_fork) */
 static bool included_script_ended_all;
@@ -425,11 +423,11 @@ bool ephpm_sapi_startup(const ephpm_server_t *server, const char *ini_path,
 #endif
     sapi_startup(&sapi);
 
+    ephpm_process_watch();
     php_register_internal_extensions_func = register_extensions;
     started = sapi.startup(&sapi) == SUCCESS;
     php_register_internal_extensions_func = php_register_internal_extensions;
     if (started) {
-        ephpm_process_watch();
         if (server->variables_in_env && import_environment == NULL) {
             import_environment = php_import_environment_variables;
             php_import_environment_variables = import_with_variables;
@@ -451,11 +449,6 @@ void ephpm_sapi_shutdown(void)
 #ifdef ZTS
     tsrm_shutdown();
 #endif
-}
-
-void ephpm_sapi_child(void)
-{
-    start_directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* ------------------------------------------------------------------ */
@@ -507,9 +500,11 @@ void ephpm_script_run(const char *file)
     zend_first_try {
         zend_stream_init_filename(&handle, file);
         handle.primary_script = true;
+        ephpm_process_enter(file);
         php_execute_script(&handle);
         zend_destroy_file_handle(&handle);
     } zend_end_try();
+    ephpm_process_leave_script();
 }
 
 void ephpm_script_show(const char *file)
@@ -643,13 +638,6 @@ void ephpm_request_end(void)
     memset(&SG(request_info), 0, sizeof(SG(request_info)));
     ephpm_sapi_request = NULL;
     active = false;
-
-    /* PHP goes back after the script itself, but not after its shutdown
-     * functions and destructors. */
-    if (start_directory >= 0 && fchdir(start_directory) != 0) {
-        ephpm_server->log(NULL, LOG_WARNING,
-                          "cannot go back to the server's directory");
-    }
 }
 
 bool ephpm_request_forked(void)

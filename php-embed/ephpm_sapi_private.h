@@ -15,11 +15,16 @@ extern const ephpm_request_t *ephpm_sapi_request;
  * requests, and in a process that the script has forked. */
 void *ephpm_sapi_client(void);
 
-/** Watch the functions that change signals (ephpm_sapi_process.c), once PHP
- * has started. */
+/** Watch the functions that change the process (ephpm_sapi_process.c).  To be
+ * called before PHP starts. */
 void ephpm_process_watch(void);
 
-/** Undo, at a request's end, what they have done. */
+/** Go to the script's folder, and tell PHP to stay there. */
+void ephpm_process_enter(const char *script);
+
+/** Go back, once the script itself has ended; and at a request's end undo what
+ * else has been done. */
+void ephpm_process_leave_script(void);
 void ephpm_process_restore(void);
 
 /** Apply a setting to the request (ephpm_sapi_ini.c). */

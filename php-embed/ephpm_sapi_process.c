@@ -5,12 +5,26 @@
  * be the server's: a child that no longer hears SIGTERM, or one that an alarm
  * ends in the middle of somebody else's request.  To look after each request
  * would cost every script a dozen system calls, so the functions themselves
- * are watched.
+ * are watched.  So is chdir().
+ *
+ * A script runs in its own folder, and its shutdown functions and destructors
+ * in the server's, as PHP itself has it; but PHP asks for the name of the
+ * latter each time, to find it again.
  */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE     /* O_PATH */
+#endif
 
 #include "ephpm_sapi_private.h"
 
+#include <SAPI.h>
+
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 static const int server_signals[] = {
@@ -24,6 +38,9 @@ static struct sigaction kept[SIGNALS];
 static sigset_t kept_mask;
 static bool touched;
 
+static int start_folder = -1;
+static bool moved;              /* by the script */
+
 static void keep(void)
 {
     if (touched) {
@@ -36,17 +53,23 @@ static void keep(void)
     sigprocmask(SIG_SETMASK, NULL, &kept_mask);
 }
 
-#define WATCH(name)                                                      \
+static void note_move(void)
+{
+    moved = true;
+}
+
+#define WATCH(name, before)                                                   \
     static zif_handler original_##name;                                  \
     static void watched_##name(INTERNAL_FUNCTION_PARAMETERS)             \
     {                                                                    \
-        keep();                                                          \
+        before();                                                        \
         original_##name(INTERNAL_FUNCTION_PARAM_PASSTHRU);               \
     }
 
-WATCH(pcntl_signal)
-WATCH(pcntl_sigprocmask)
-WATCH(pcntl_alarm)
+WATCH(pcntl_signal, keep)
+WATCH(pcntl_sigprocmask, keep)
+WATCH(pcntl_alarm, keep)
+WATCH(chdir, note_move)
 
 static void watch(const char *name, zif_handler *original,
                   zif_handler watched)
@@ -60,16 +83,78 @@ static void watch(const char *name, zif_handler *original,
     }
 }
 
-void ephpm_process_watch(void)
+static zend_result watch_all(void)
 {
     watch("pcntl_signal", &original_pcntl_signal, watched_pcntl_signal);
     watch("pcntl_sigprocmask", &original_pcntl_sigprocmask,
           watched_pcntl_sigprocmask);
     watch("pcntl_alarm", &original_pcntl_alarm, watched_pcntl_alarm);
+    watch("chdir", &original_chdir, watched_chdir);
+    return SUCCESS;
+}
+
+void ephpm_process_watch(void)
+{
+    /* opcache puts its own in front, calls this one first, and then loads and
+     * compiles what is preloaded. */
+    zend_post_startup_cb = watch_all;
+}
+
+void ephpm_sapi_child(void)
+{
+    start_folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void go_back(void)
+{
+    moved = false;
+    if (start_folder >= 0 && fchdir(start_folder) != 0) {
+        ephpm_server->log(NULL, LOG_WARNING,
+                          "cannot go back to the server's directory");
+    }
+}
+
+#ifdef ZTS
+
+/* PHP keeps a folder for each thread, and never changes the process's. */
+void ephpm_process_enter(const char *script)
+{
+    (void)script;
+}
+
+#else
+
+void ephpm_process_enter(const char *script)
+{
+    const char *slash = strrchr(script, '/');
+    size_t length = slash ? (size_t)(slash - script) : 0;
+    char folder[PATH_MAX];
+
+    if (start_folder < 0 || slash == NULL || length >= sizeof(folder)) {
+        SG(options) &= ~SAPI_OPTION_NO_CHDIR;
+        return;
+    }
+    SG(options) |= SAPI_OPTION_NO_CHDIR;
+    memcpy(folder, script, length);
+    folder[length] = '\0';
+    /* Where it cannot, it runs where it is, as ever. */
+    moved = chdir(length > 0 ? folder : "/") == 0;
+}
+
+#endif
+
+void ephpm_process_leave_script(void)
+{
+    if (moved) {
+        go_back();
+    }
 }
 
 void ephpm_process_restore(void)
 {
+    if (moved) {
+        go_back();
+    }
     if (!touched) {
         return;
     }

@@ -390,6 +390,14 @@ same($_, code($_)) for grep { !threaded() || !/virtual|lookup/ } (
     'print_r(array_diff(get_extension_funcs("apache2handler"), '
         . '["getallheaders"]) ? "functions" : "none");',
     'echo connection_status(), connection_aborted();',
+    # Where each part runs: the server's folder is not the script's.
+    'register_shutdown_function(fn () => print(getcwd() !== __DIR__));',
+    'chdir("/tmp"); register_shutdown_function(fn () => print(getcwd())); '
+        . 'echo getcwd();',
+    'class Last { function __destruct() { echo getcwd() === __DIR__; } } '
+        . '$last = new Last; chdir("..");',
+    'register_shutdown_function(fn () => print(getcwd() === __DIR__)); exit;',
+    'chdir("/nowhere"); echo getcwd() === __DIR__;',
 );
 
 # No function of theirs is missing; nor an INI setting of the core's.
