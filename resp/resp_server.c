@@ -21,6 +21,8 @@
 #define TURN_MS 5
 #define TURN_CLIENTS 64
 #define EVENTS 128
+/* Longer answers are sent at once. */
+#define SHORT_BYTES ((size_t)16 << 10)
 #define TICK_MS 1000
 /* A pause in accepting while there are no descriptors. */
 #define NO_FILES_MS 100
@@ -74,6 +76,8 @@ struct resp_server {
     client_t *last;
     client_t *unfinished;      /* have more to run: RESP_MORE */
     client_t *dead;            /* closed in this round of events */
+    client_t *unanswered[EVENTS];
+    int unanswered_count;
     char chunk[CHUNK_BYTES];
 };
 
@@ -244,6 +248,36 @@ static void go_on(resp_server_t *server)
     }
 }
 
+/* Those who have asked for little in this round get it together: one who
+ * sleeps until there are answers finds several, and wakes up once. */
+static void answer_all(resp_server_t *server)
+{
+    for (int i = 0; i < server->unanswered_count; i++) {
+        if (server->unanswered[i]->fd >= 0) {
+            answer(server, server->unanswered[i]);
+        }
+    }
+    server->unanswered_count = 0;
+}
+
+/* Now or at the round's end; but nobody waits for long because of another's
+ * requests. */
+static void answer_soon(resp_server_t *server, client_t *client)
+{
+    const char *bytes;
+
+    if (resp_conn_state(client->conn) != RESP_READ
+        || resp_conn_output(client->conn, &bytes) > SHORT_BYTES) {
+        answer(server, client);
+    } else {
+        server->unanswered[server->unanswered_count++] = client;
+    }
+    if (server->unanswered_count == EVENTS
+        || clock_ms() != server->now_ms) {
+        answer_all(server);
+    }
+}
+
 static void serve(resp_server_t *server, client_t *client, uint32_t events)
 {
     if ((events & (EPOLLERR | EPOLLHUP)) != 0
@@ -267,6 +301,8 @@ static void serve(resp_server_t *server, client_t *client, uint32_t events)
         if (got > 0) {
             touch(server, client);
             resp_conn_feed(client->conn, server->chunk, (size_t)got);
+            answer_soon(server, client);
+            return;
         }
     }
     answer(server, client);
@@ -551,6 +587,7 @@ bool resp_server_run(resp_server_t *server)
         for (int i = 0; i < count; i++) {
             handle(server, &events[i]);
         }
+        answer_all(server);
         go_on(server);
         close_idle(server);
         bury(server);
