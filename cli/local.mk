@@ -20,4 +20,7 @@ cli_ephpm_SOURCES = \
 	cli/cli_serve.c \
 	cli/cli_serve.h \
 	cli/cli_toml.cc
+
+# The folders above are compiled in, and configure may have found other ones.
+$(cli_ephpm_OBJECTS): Makefile
 endif

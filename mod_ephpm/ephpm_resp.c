@@ -159,10 +159,23 @@ static const char *take_options(cmd_parms *cmd, int count, char *const given[],
     return NULL;
 }
 
+/* Where the socket of an address is to be, or NULL: it is no socket's. */
+static const char *folder_of(apr_pool_t *pool, const char *address)
+{
+    const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+
+    return slash == NULL ? NULL
+           : slash == path ? "/"
+           : apr_pstrmemdup(pool, path, (apr_size_t)(slash - path));
+}
+
 const char *ephpm_resp_directive(cmd_parms *cmd, void *unused, int argc,
                                  char *const argv[])
 {
     const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    const char *folder;
+    struct stat status;
     char canonical[RESP_ADDRESS_BYTES];
     char error[512];
     ephpm_resp_line_t line = {
@@ -196,6 +209,14 @@ const char *ephpm_resp_directive(cmd_parms *cmd, void *unused, int argc,
         return apr_psprintf(cmd->pool,
             "EphpmResp %s: name the socket by its whole path, as "
             "unix:/run/ephpm.sock", line.address);
+    }
+    folder = folder_of(cmd->pool, canonical);
+    if (folder != NULL && (stat(folder, &status) != 0
+                           || !S_ISDIR(status.st_mode))) {
+        return apr_psprintf(cmd->pool,
+            "EphpmResp %s: there is no folder %s: make it first (as root: "
+            "install -d -m 0755 %s), at each boot if it is under /run",
+            line.address, folder, folder);
     }
     line.address = apr_pstrdup(cmd->pool, canonical);
     for (int i = 0; i < ephpm_settings.resp->nelts; i++) {

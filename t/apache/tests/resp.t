@@ -56,6 +56,8 @@ if (!threaded()) {
     refused('port 0', 'EphpmResp 127.0.0.1:0', qr/has no port from 1 to 65535/);
     refused('a relative path', 'EphpmResp unix:kv.sock',
         qr/name the socket by its whole path/);
+    refused('no folder', 'EphpmResp unix:/nowhere/here/kv.sock',
+        qr{there is no folder /nowhere/here: make it first});
     refused('a long path', 'EphpmResp unix:/' . 'x' x 107,
         qr/the path of a socket has 1 to 107 bytes/);
     refused("$_ without a password", "EphpmResp $_",
