@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 // bench/http measures mod_ephpm beside mod_php, and ngx_ephpm beside php-fpm.
 //
-//      http.php -- ours       \  for each case two new servers, which wait
+//      http.php -- ours       \  for each case two new servers, thrice, which wait
 //        |      -- the peer   /  while the other is measured
 //        `-- wrk, a second at a time
 
