@@ -159,14 +159,18 @@ static const char *take_options(cmd_parms *cmd, int count, char *const given[],
     return NULL;
 }
 
-/* Where the socket of an address is to be, or NULL: it is no socket's. */
-static const char *folder_of(apr_pool_t *pool, const char *address)
+/* @return the file's path, or NULL: the address is another */
+static const char *file_of(const char *address)
 {
-    const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
-    const char *slash = path ? strrchr(path, '/') : NULL;
+    return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
+}
 
-    return slash == NULL ? NULL
-           : slash == path ? "/"
+/* Where the socket is to be; its path begins with a slash. */
+static const char *folder_of(apr_pool_t *pool, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == path ? "/"
            : apr_pstrmemdup(pool, path, (apr_size_t)(slash - path));
 }
 
@@ -174,7 +178,7 @@ const char *ephpm_resp_directive(cmd_parms *cmd, void *unused, int argc,
                                  char *const argv[])
 {
     const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
-    const char *folder;
+    const char *path, *folder;
     struct stat status;
     char canonical[RESP_ADDRESS_BYTES];
     char error[512];
@@ -205,12 +209,13 @@ const char *ephpm_resp_directive(cmd_parms *cmd, void *unused, int argc,
             line.password == NULL && strstr(error, "has no password") != NULL
                 ? " (password-file=PATH)" : "");
     }
-    if (strncmp(canonical, "unix:", 5) == 0 && canonical[5] != '/') {
+    path = file_of(canonical);
+    if (path != NULL && path[0] != '/') {
         return apr_psprintf(cmd->pool,
             "EphpmResp %s: name the socket by its whole path, as "
             "unix:/run/ephpm.sock", line.address);
     }
-    folder = folder_of(cmd->pool, canonical);
+    folder = path ? folder_of(cmd->pool, path) : NULL;
     if (folder != NULL && (stat(folder, &status) != 0
                            || !S_ISDIR(status.st_mode))) {
         return apr_psprintf(cmd->pool,
@@ -276,12 +281,6 @@ static kept_t *retained(void)
     kept_t *kept = ap_retained_data_get(RETAINED_KEY);
 
     return kept ? kept : ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
-}
-
-/* @return the file's path, or NULL: the address is another */
-static const char *file_of(const char *address)
-{
-    return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
 }
 
 static bool file_is_ours(const kept_listener_t *kept)

@@ -39,7 +39,7 @@ static sigset_t kept_mask;
 static bool touched;
 
 static int start_folder = -1;
-static bool moved;              /* by the script */
+static bool moved;              /* it is elsewhere, or may be */
 
 static void keep(void)
 {
@@ -58,7 +58,7 @@ static void note_move(void)
     moved = true;
 }
 
-#define WATCH(name, before)                                                   \
+#define WATCH(name, before)                                              \
     static zif_handler original_##name;                                  \
     static void watched_##name(INTERNAL_FUNCTION_PARAMETERS)             \
     {                                                                    \
@@ -105,8 +105,11 @@ void ephpm_sapi_child(void)
     start_folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-static void go_back(void)
+void ephpm_process_leave_script(void)
 {
+    if (!moved) {
+        return;
+    }
     moved = false;
     if (start_folder >= 0 && fchdir(start_folder) != 0) {
         ephpm_server->log(NULL, LOG_WARNING,
@@ -143,18 +146,9 @@ void ephpm_process_enter(const char *script)
 
 #endif
 
-void ephpm_process_leave_script(void)
-{
-    if (moved) {
-        go_back();
-    }
-}
-
 void ephpm_process_restore(void)
 {
-    if (moved) {
-        go_back();
-    }
+    ephpm_process_leave_script();
     if (!touched) {
         return;
     }
