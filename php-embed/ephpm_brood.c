@@ -349,14 +349,16 @@ static void time_scripts(brood_t *brood)
             send_signal(brood, i, SIGKILL);
             continue;
         }
-        if (running.state != EPHPM_JOB_RUNNING) {
+        if (running.state != EPHPM_JOB_RUNNING
+            && running.state != EPHPM_JOB_ENDING) {
             continue;
         }
         ephpm_text_tidy(running.script);
         ran_ms = seconds_since(running.taken_us) * 1e3;
         if (pool->terminate_ms > 0 && ran_ms >= pool->terminate_ms) {
             end_overdue(brood, i, &running);
-        } else if (traces && ran_ms >= pool->slowlog_ms) {
+        } else if (traces && ran_ms >= pool->slowlog_ms
+                   && running.state == EPHPM_JOB_RUNNING) {
             trace_slow(brood, i, &running);
         }
     }

@@ -375,7 +375,8 @@ void ephpm_jobs_stats(const ephpm_jobs_t *jobs, ephpm_jobs_stats_t *stats)
     }
     for (uint32_t i = 0; i < jobs->slots; i++) {
         uint64_t word = ld_rlx(&jobs->words[i]);
-        stats->busy += (word & WORD_R) != 0;
+        stats->busy += (word & WORD_R) != 0 &&
+                       word_state(word) != EPHPM_JOB_ENDING;
         stats->queued += word_state(word) == EPHPM_JOB_READY;
     }
     if (stats->busy > stats->alive) {

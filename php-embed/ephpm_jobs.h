@@ -28,11 +28,15 @@
  *
  * is the whole truth, and every change compares and swaps all of it.
  *
- *   FREE --claim--> FILLING --submit--> READY --take--> RUNNING --> DONE
- *                                                       |    \ answered
+ *   FREE --claim--> FILLING --submit--> READY --take--> RUNNING --> ENDING
+ *                                                       |    \ answered   |
  *                                            time-out   |     ANSWERED -> DONE
  *                                            KILLED <---+     (output dropped)
  *                                            CRASHED: the runner died in it
+ *
+ * ENDING is for a runner that has all of the answer and still gives back its
+ * memory: the submitter need not wait for that, and a runner at it counts as
+ * one that is free.
  *
  * J1  S is set by claim and cleared by the submitter's release (or, when it
  *     has died, by the spawner or by its successor); R is set by take and
@@ -80,6 +84,7 @@ typedef enum ephpm_job_state {
     EPHPM_JOB_READY,        /* waits for a runner */
     EPHPM_JOB_RUNNING,
     EPHPM_JOB_ANSWERED,     /* the response is complete, the script runs on */
+    EPHPM_JOB_ENDING,       /* ... and so is the script */
     EPHPM_JOB_DONE,
     EPHPM_JOB_KILLED,       /* ran for longer than it may */
     EPHPM_JOB_CRASHED       /* its runner died */
@@ -375,7 +380,11 @@ bool ephpm_task_abandoned(const ephpm_task_t *task);
  * dropped. */
 void ephpm_task_answer(ephpm_task_t *task, const ephpm_job_end_t *end);
 
-/** The script has ended: END, unless it was answered, and DONE.  Where the
+/** The script has ended too, and ephpm_task_finish() follows soon: RUNNING ->
+ * ENDING.  Nothing, if it was answered. */
+void ephpm_task_complete(ephpm_task_t *task, const ephpm_job_end_t *end);
+
+/** The runner is free: END, unless there was one, and DONE.  Where the
  * job was KILLED in the meantime this waits for the signal, and raises it
  * itself when no spawner lives (or none sends it within a minute).
  * @param end  NULL: all zero */
@@ -414,7 +423,7 @@ typedef struct ephpm_running {
 bool ephpm_runner_task(const ephpm_jobs_t *jobs, unsigned index,
                        ephpm_running_t *running);
 
-/** RUNNING or ANSWERED -> KILLED, with the ticket that `running` has.
+/** RUNNING, ANSWERED or ENDING -> KILLED, with the ticket that `running` has.
  * @return true: it is KILLED, perhaps by a spawner before; end the runner
  *         false: it has ended just now; do not kill the runner for it */
 bool ephpm_running_kill(ephpm_jobs_t *jobs, const ephpm_running_t *running);
@@ -447,7 +456,7 @@ ephpm_pulse_t ephpm_pulse_get(const ephpm_jobs_t *jobs);
 
 /** Counters, of the whole table.  The table itself counts those marked *. */
 typedef enum ephpm_count {
-    EPHPM_COUNT_REQUESTS,       /* * finished */
+    EPHPM_COUNT_REQUESTS,       /* * whose script has ended */
     EPHPM_COUNT_CRASHES,        /* * of runners at a job; without one: whoever
                                  * buries them counts */
     EPHPM_COUNT_TIMEOUTS,       /* * runners ended for running too long */

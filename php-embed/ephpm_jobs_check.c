@@ -25,6 +25,7 @@ static const char *check_word(const ephpm_jobs_t *jobs, uint64_t word)
         break;
     case EPHPM_JOB_RUNNING:
     case EPHPM_JOB_ANSWERED:
+    case EPHPM_JOB_ENDING:
         if (!r) {
             return "J1: a job runs without a runner";
         }

@@ -45,7 +45,7 @@
 
 /* Before the ticket is dealt: no longer than two instructions take.  Whoever
  * counts those that wait has to know which came before him. */
-#define STATE_CLAIMING 8u
+#define STATE_CLAIMING 9u
 
 static_assert(EPHPM_RUNNERS_MAX <= WORD_RUNNER_MASK + 1, "runners' bits");
 static_assert(EPHPM_SUBMITTERS_MAX <= 65536, "submitters' bits");

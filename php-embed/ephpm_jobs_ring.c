@@ -427,8 +427,8 @@ static ephpm_read_t pass_whole(ephpm_job_t *job, const ring_t *ring,
     return job->ended ? EPHPM_READ_END : EPHPM_READ_MORE;
 }
 
-/* A runner that has written END may still be about to say that it has
- * finished.  Only then is it free for the next job, and only then do we say
+/* A runner that has written END may still be about to say that it has ended.
+ * Only then does it count as free for the next job, and only then do we say
  * that this one has ended: else a queue of no places would refuse the next. */
 static bool still_runs(const ephpm_job_t *job)
 {
@@ -519,6 +519,7 @@ ephpm_read_t ephpm_job_read(ephpm_job_t *job, ephpm_frame_fn take, void *to)
     case EPHPM_JOB_CRASHED:
         return EPHPM_READ_CRASHED;
     case EPHPM_JOB_ANSWERED:
+    case EPHPM_JOB_ENDING:
     case EPHPM_JOB_DONE:
         /* END comes before these. */
         return EPHPM_READ_BROKEN;

@@ -269,7 +269,8 @@ static uint64_t change(ephpm_task_t *task, ephpm_job_state_t state,
     return word;
 }
 
-void ephpm_task_answer(ephpm_task_t *task, const ephpm_job_end_t *end)
+static void answer(ephpm_task_t *task, const ephpm_job_end_t *end,
+                   ephpm_job_state_t state)
 {
     if (task->answered) {
         return;
@@ -277,10 +278,23 @@ void ephpm_task_answer(ephpm_task_t *task, const ephpm_job_end_t *end)
     ephpm_ring_end(task, end);
     task->answered = true;
     task->unseen_bytes = 0;
-    uint64_t word = change(task, EPHPM_JOB_ANSWERED, 0);
+    uint64_t word = change(task, state, 0);
+    if (state == EPHPM_JOB_ENDING && word_state(word) == EPHPM_JOB_RUNNING) {
+        ephpm_count_add(task->jobs, EPHPM_COUNT_REQUESTS, 1);
+    }
     if ((word & WORD_S) != 0) {
         ephpm_jobs_notify(task->jobs, task->slot, word, false);
     }
+}
+
+void ephpm_task_answer(ephpm_task_t *task, const ephpm_job_end_t *end)
+{
+    answer(task, end, EPHPM_JOB_ANSWERED);
+}
+
+void ephpm_task_complete(ephpm_task_t *task, const ephpm_job_end_t *end)
+{
+    answer(task, end, EPHPM_JOB_ENDING);
 }
 
 void ephpm_task_finish(ephpm_task_t *task, const ephpm_job_end_t *end)
@@ -296,7 +310,9 @@ void ephpm_task_finish(ephpm_task_t *task, const ephpm_job_end_t *end)
         wait_for_signal(jobs);
         return;
     }
-    ephpm_count_add(jobs, EPHPM_COUNT_REQUESTS, 1);
+    if (word_state(word) != EPHPM_JOB_ENDING) {
+        ephpm_count_add(jobs, EPHPM_COUNT_REQUESTS, 1);
+    }
     if ((word & WORD_S) != 0 && !task->answered) {
         ephpm_jobs_notify(jobs, task->slot, word, false);
     }

@@ -102,7 +102,8 @@ bool ephpm_running_kill(ephpm_jobs_t *jobs, const ephpm_running_t *running)
             return true;
         }
         if (word_state(word) != EPHPM_JOB_RUNNING &&
-            word_state(word) != EPHPM_JOB_ANSWERED) {
+            word_state(word) != EPHPM_JOB_ANSWERED &&
+            word_state(word) != EPHPM_JOB_ENDING) {
             return false;
         }
     } while (!atomic_compare_exchange_weak(

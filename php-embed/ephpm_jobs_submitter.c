@@ -174,7 +174,7 @@ static bool has_room(ephpm_jobs_t *jobs, uint32_t mine, uint32_t ticket)
         unsigned state = word_state(word);
         if (state == EPHPM_JOB_FILLING || state == EPHPM_JOB_READY) {
             waiting += ticket_before(word_ticket(word), ticket);
-        } else if ((word & WORD_R) != 0) {
+        } else if ((word & WORD_R) != 0 && state != EPHPM_JOB_ENDING) {
             uint32_t runner = word_runner(word) % EPHPM_RUNNERS_MAX;
             busy[runner / 64] |= UINT64_C(1) << runner % 64;
         }

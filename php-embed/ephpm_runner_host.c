@@ -250,6 +250,16 @@ static bool finish(void *request)
     return true;
 }
 
+static void complete(void *request)
+{
+    ephpm_run_t *run = request;
+
+    if (!run->task.answered) {
+        ephpm_run_end(run);
+        ephpm_task_complete(&run->task, &run->end);
+    }
+}
+
 /* ------------------------------------------------------------------ */
 /* The body of the request                                             */
 
@@ -492,6 +502,7 @@ const ephpm_server_t *ephpm_runner_server(const ephpm_pool_t *pool)
         .send_headers = send_headers,
         .send_interim = send_interim,
         .finish = finish,
+        .complete = complete,
         .each_variable = each_variable,
         .each_request_header = each_request_header,
         .each_response_header = each_response_header,

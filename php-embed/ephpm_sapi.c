@@ -60,6 +60,18 @@ static int sapi_activate_request(void)
     return SUCCESS;
 }
 
+/* The last that PHP calls here before it gives back the request's memory,
+ * which for large pages takes as long as many a script. */
+static int sapi_deactivate_request(void)
+{
+    void *host = ephpm_sapi_client();
+
+    if (host != NULL && active && ephpm_server->complete != NULL) {
+        ephpm_server->complete(host);
+    }
+    return SUCCESS;
+}
+
 static size_t sapi_write(const char *data, size_t size_bytes)
 {
     void *host = ephpm_sapi_client();
@@ -287,6 +299,7 @@ static sapi_module_struct sapi = {
     .startup = sapi_start,
     .shutdown = php_module_shutdown_wrapper,
     .activate = sapi_activate_request,
+    .deactivate = sapi_deactivate_request,
     .ub_write = sapi_write,
     .flush = sapi_flush_request,
     .get_stat = sapi_stat,

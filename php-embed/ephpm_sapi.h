@@ -72,6 +72,10 @@ typedef struct ephpm_server {
      * @return false: not for this request.  NULL: the host cannot. */
     bool (*finish)(void *request);
 
+    /** The script has ended and all it began: what PHP still does is to give
+     * back its memory.  NULL: the host waits for ephpm_request_end(). */
+    void (*complete)(void *request);
+
     /** Pass what belongs into $_SERVER. */
     void (*each_variable)(void *request, ephpm_pair_fn pass, void *to);
     /** Pass the request's headers. */

@@ -33,6 +33,7 @@ typedef enum action {
     TAKE,
     WRITE,              /* head and body */
     ANSWER,
+    END_SCRIPT,
     FINISH,
     CONTINUE,           /* write, if it was not, and finish its task */
     SERVE,              /* until `stop` */
@@ -180,6 +181,9 @@ static int32_t as_runner(self_t *self, action_t action, int32_t argument)
         return write_all(self);
     case ANSWER:
         ephpm_task_answer(task, &end);
+        return 1;
+    case END_SCRIPT:
+        ephpm_task_complete(task, &end);
         return 1;
     case FINISH:
         ephpm_task_finish(task, &end);
@@ -406,8 +410,8 @@ static void assert_nothing_left(void)
 /* States, victims, ways                                               */
 
 typedef enum stage {
-    CLAIMED, READY, RUNNING, WRITTEN, WAITS_FOR_ROOM, ANSWERED, DONE,
-    END_READ, KILLED, CRASHED, STAGES
+    CLAIMED, READY, RUNNING, WRITTEN, WAITS_FOR_ROOM, ANSWERED, ENDING,
+    DONE, END_READ, KILLED, CRASHED, STAGES
 } stage_t;
 
 static void bring_to(stage_t stage)
@@ -436,6 +440,8 @@ static void bring_to(stage_t stage)
     }
     if (stage == ANSWERED) {
         tell(R0, ANSWER, 0);
+    } else if (stage == ENDING) {
+        tell(R0, END_SCRIPT, 0);
     } else if (stage == DONE || stage == END_READ) {
         tell(R0, FINISH, 0);
     } else if (stage == KILLED) {
@@ -563,6 +569,7 @@ START_TEST(a_runner_is_killed)
     int32_t was = tell(W, BURY, 0);
     ck_assert_int_eq(was, stage == KILLED ? EPHPM_JOB_KILLED
                           : stage == ANSWERED ? EPHPM_JOB_ANSWERED
+                          : stage == ENDING ? EPHPM_JOB_ENDING
                           : stage >= RUNNING && stage < ANSWERED
                               ? EPHPM_JOB_RUNNING : -1);
     ck_assert_int_eq(complete_with(R1),

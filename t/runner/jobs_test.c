@@ -302,6 +302,32 @@ START_TEST(no_queue_is_one_job_for_each_idle_runner)
 }
 END_TEST
 
+/* Its script has ended, and it gives back what the script took. */
+START_TEST(a_runner_that_ends_is_one_that_is_idle)
+{
+    ephpm_job_t second;
+    start_runners(1);
+    begin();
+    ephpm_job_end_t end = { .memory_bytes = orders,
+                            .cpu_us = orders * 1000,
+                            .exit_status = (int32_t)orders % 256,
+                            .user = "somebody" };
+    ephpm_job_t refused = { 0 };
+    ck_assert_int_eq(ephpm_job_claim(jobs, &refused), EPHPM_CLAIM_FULL);
+    ephpm_task_complete(&task, &end);
+    ck_assert_int_eq(read_job(), EPHPM_READ_END);
+    ephpm_job_release(&job);
+    submit(&second);
+    ck_assert_int_eq(ephpm_job_claim(jobs, &refused), EPHPM_CLAIM_FULL);
+    assert_sound();
+    ephpm_task_finish(&task, &end);
+    ck_assert(ephpm_task_take(runner[0], &task, 0));
+    ck_assert(runt_serve(&task));
+    ephpm_job_release(&second);
+    ck_assert_uint_eq(in_use(), 0);
+}
+END_TEST
+
 /* An answer that has been read to its end has a runner that is free. */
 START_TEST(who_reads_the_end_finds_the_runner_free)
 {
@@ -544,6 +570,7 @@ int main(void)
          while_all_runners_are_being_replaced_jobs_wait);
     WITH(suite, "no queue", set_up_no_queue,
          no_queue_is_one_job_for_each_idle_runner,
+         a_runner_that_ends_is_one_that_is_idle,
          who_reads_the_end_finds_the_runner_free);
     WITH(suite, "events", set_up_events,
          descriptors_close_at_exec_and_do_not_block);

@@ -226,6 +226,9 @@ bool runt_serve(ephpm_task_t *task)
             ephpm_task_answer(task, &end);
             ephpm_task_write(task, EPHPM_FRAME_BODY, "in vain", 7);
         }
+        if (order.serial % 4 != 0) {
+            ephpm_task_complete(task, &end);
+        }
         ephpm_task_finish(task, &end);
     } else {
         ephpm_task_finish(task, NULL);

@@ -146,6 +146,57 @@ START_TEST(a_response_may_be_complete_before_the_script_is)
 }
 END_TEST
 
+START_TEST(a_runner_that_ends_counts_as_free)
+{
+    ephpm_job_end_t end = { .memory_bytes = ++orders,
+                            .cpu_us = orders * 1000,
+                            .exit_status = (int32_t)orders,
+                            .user = "somebody" };
+    ephpm_running_t at;
+    ephpm_jobs_stats_t stats;
+    orders--;
+    begin();
+    ephpm_task_complete(&task, &end);
+    ck_assert_int_eq(ephpm_job_state(&job), EPHPM_JOB_ENDING);
+    ck_assert(!ephpm_task_write(&task, EPHPM_FRAME_BODY, "late", 4));
+    ck_assert_uint_eq(counted(EPHPM_COUNT_REQUESTS), 1);
+    ephpm_jobs_stats(jobs, &stats);
+    ck_assert_uint_eq(stats.busy, 0);
+    assert_sound();
+    ck_assert_int_eq(read_job(), EPHPM_READ_END);
+    ck_assert(heard.ended);
+    ephpm_job_release(&job);
+    /* It is the runner's still, and nobody gets its slot. */
+    ck_assert_uint_eq(in_use(), 1);
+    assert_sound();
+    ck_assert(ephpm_runner_task(spawner, 0, &at));
+    ck_assert_int_eq(at.state, EPHPM_JOB_ENDING);
+    ephpm_task_complete(&task, &end);
+    ephpm_task_answer(&task, &end);
+    ephpm_task_finish(&task, &end);
+    ck_assert_uint_eq(in_use(), 0);
+    ck_assert_uint_eq(counted(EPHPM_COUNT_REQUESTS), 1);
+    /* What was answered before stays so: no time-out is for it. */
+    begin();
+    ephpm_task_answer(&task, NULL);
+    ephpm_task_complete(&task, &end);
+    ck_assert_int_eq(ephpm_job_state(&job), EPHPM_JOB_ANSWERED);
+    ephpm_task_finish(&task, NULL);
+    ck_assert_uint_eq(counted(EPHPM_COUNT_REQUESTS), 2);
+    ephpm_job_release(&job);
+    /* Should it not come to its end, it is killed like any other. */
+    begin();
+    ephpm_task_complete(&task, NULL);
+    ck_assert(ephpm_runner_task(spawner, 0, &at));
+    ck_assert(ephpm_running_kill(spawner, &at));
+    ck_assert_int_eq(read_job(), EPHPM_READ_END);
+    ck_assert(ephpm_runner_bury(spawner, 0, SIGKILL, NULL));
+    ephpm_job_release(&job);
+    ck_assert_uint_eq(in_use(), 0);
+    ck_assert_uint_eq(counted(EPHPM_COUNT_REQUESTS), 3);
+}
+END_TEST
+
 START_TEST(a_runner_that_dies_crashes_its_job)
 {
     ephpm_running_t was;
@@ -365,6 +416,7 @@ int main(void)
          a_job_that_waits_can_be_withdrawn,
          who_lets_go_of_a_job_that_runs_aborts_it,
          a_response_may_be_complete_before_the_script_is,
+         a_runner_that_ends_counts_as_free,
          a_runner_that_dies_crashes_its_job,
          a_runner_that_ran_too_long_is_killed_with_its_ticket,
          a_killed_job_may_lose_its_submitter_first,

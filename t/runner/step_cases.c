@@ -272,6 +272,12 @@ static void r_answer(victim_t *victim)
     ephpm_task_answer(&victim->task, &end);
 }
 
+static void r_complete(victim_t *victim)
+{
+    ephpm_job_end_t end = end_of(victim);
+    ephpm_task_complete(&victim->task, &end);
+}
+
 static void r_finish(victim_t *victim)
 {
     ephpm_job_end_t end = end_of(victim);
@@ -282,6 +288,12 @@ static void r_answered(victim_t *victim)
 {
     r_wrote(victim);
     r_answer(victim);
+}
+
+static void r_completed(victim_t *victim)
+{
+    r_wrote(victim);
+    r_complete(victim);
 }
 
 static void r_finished(victim_t *victim)
@@ -377,6 +389,10 @@ const step_case_t step_cases[] = {
       false, false },
     { "a job is answered", RUNNER, ask_one, r_wrote, NULL, r_answer, false,
       false },
+    { "a job is complete", RUNNER, ask_one, r_wrote, NULL, r_complete, false,
+      false },
+    { "a complete job is finished", RUNNER, ask_one, r_completed, NULL,
+      r_finish, false, false },
     { "a job is finished", RUNNER, ask_one, r_wrote, NULL, r_finish, false,
       false },
     { "an answered job is finished", RUNNER, ask_one, r_answered, NULL,
