@@ -100,6 +100,51 @@ START_TEST(nothing_of_a_script_leaks_into_the_next)
 }
 END_TEST
 
+/* The answer comes before PHP has given back its memory, but not before any
+ * of what the script has begun: a file of gzopen() is whole once it is
+ * closed. */
+START_TEST(who_has_the_answer_finds_all_of_it_done)
+{
+    static const char php[] = "<?php class D { public $file; function "
+        "__destruct() { ephpm_kv_set('destroyed', '1'); } } $d = new D; "
+        "$d->file = $d; register_shutdown_function(function () { "
+        "ephpm_kv_set('shut down', '1'); session_start(); "
+        "$_SESSION['a'] = 'b'; }); ini_set('session.save_handler', 'ephpm'); "
+        "ini_set('session.use_cookies', 0); session_id('whole'); "
+        "$file = gzopen(__DIR__ . '/file.gz', 'w'); "
+        "gzwrite($file, str_repeat('x', 70000)); $many = range(1, 300000);";
+    char path[96];
+
+    snprintf(path, sizeof(path), "%s/file.gz", host.folder);
+    for (int i = 0; i < 50; i++) {
+        ask_t ask = { .php = php };
+        answer_t answer;
+        uint32_t length = 0;
+        uint64_t requests = counted(EPHPM_COUNT_REQUESTS);
+        FILE *file;
+
+        ask_all(&ask, &answer);
+        file = fopen(path, "rb");
+        ck_assert_int_eq(answer.read, EPHPM_READ_END);
+        ck_assert_str_eq(answer.log, "");
+        ck_assert_uint_eq(counted(EPHPM_COUNT_REQUESTS), requests + 1);
+        ck_assert(is_set("destroyed"));
+        ck_assert(is_set("shut down"));
+        ck_assert_ptr_ne(file, NULL);
+        ck_assert_int_eq(fseek(file, -4, SEEK_END), 0);
+        ck_assert_uint_eq(fread(&length, 4, 1, file), 1);
+        ck_assert_uint_eq(length, 70000);
+        fclose(file);
+        answer_free(&answer);
+        expect("<?php ini_set('session.save_handler', 'ephpm'); "
+               "ini_set('session.use_cookies', 0); session_id('whole'); "
+               "session_start(); echo $_SESSION['a']; session_destroy(); "
+               "ephpm_kv_del('destroyed'); ephpm_kv_del('shut down'); "
+               "unlink(__DIR__ . '/file.gz');", "b");
+    }
+}
+END_TEST
+
 START_TEST(signals_and_alarms_of_a_script_end_with_it)
 {
     char *body = run("<?php echo (int)function_exists('pcntl_signal');");
@@ -214,6 +259,7 @@ static Suite *make_suite(void)
     tcase_add_checked_fixture(tests, start_one, host_end);
     tcase_add_test(tests, a_script_may_end_as_it_likes);
     tcase_add_test(tests, nothing_of_a_script_leaks_into_the_next);
+    tcase_add_test(tests, who_has_the_answer_finds_all_of_it_done);
     tcase_add_test(tests, signals_and_alarms_of_a_script_end_with_it);
     tcase_add_test(tests, what_a_script_forks_has_no_part_in_the_job);
     tcase_add_test(tests, what_a_script_executes_inherits_nothing);
