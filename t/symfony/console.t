@@ -75,6 +75,9 @@ is post()->{cached}, 0, '... and the web workers compute it anew';
 is post()->{cached}, 1, '... and keep it';
 is json(request($port, '/api/visits')->{content})->{visits}, 4,
     'what is of no pool stays';
+($code, $said) = live('cache:pool:clear', 'Ephpm\\Cache\\Symfony\\EphpmKvAdapter');
+is $code, 0, 'the service of the YAML is cleared by its name' or diag $said;
+is post()->{cached}, 1, '... and no pool';
 
 # What a script of the command line saves is cleared too.
 my $script = spew("$folder/demo/app.php", <<'PHP');

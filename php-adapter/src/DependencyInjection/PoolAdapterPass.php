@@ -17,7 +17,8 @@ use Symfony\Contracts\Cache\TagAwareCacheInterface;
 
 /**
  * Completes the services of class EphpmKvAdapter or EphpmKvTagAwareAdapter that
- * cache pools inherit, and makes them where there are none.
+ * cache pools inherit, and makes them where there are none. One that the
+ * application has made is a cache that `cache:pool:clear` can clear.
  *
  * For each pool CachePoolPass replaces the arguments 0 (namespace) and 1
  * (lifetime) of the adapter, and fails where they are written by name or not
@@ -34,6 +35,9 @@ final class PoolAdapterPass implements CompilerPassInterface
         foreach (self::ADAPTERS as $class) {
             if (!$container->has($class)) {
                 $container->register($class, $class);
+            } elseif (!$container->findDefinition($class)->isAbstract()) {
+                // cache:pool:clear takes a service that is no pool, if it can get it.
+                $container->findDefinition($class)->setPublic(true);
             }
         }
         foreach ($container->getDefinitions() as $id => $definition) {

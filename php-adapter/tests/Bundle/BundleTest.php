@@ -52,6 +52,19 @@ YAML;
         $this->assertPoolsAreApart($kernel, [AdapterInterface::class, 'cache.app', 'cache.posts', 'cache.sessions', 'my_psr6_pool']);
     }
 
+    public function testTheServiceOfTheReadmesYamlCanBeClearedByItsName(): void
+    {
+        $kernel = $this->boot(self::readme());
+        $kernel->pool(CacheInterface::class)->get('key', static fn(): string => 'value');
+        self::assertTrue($kernel->pool(AdapterInterface::class)->hasItem('key'));
+
+        $service = $kernel->getContainer()->get(EphpmKvAdapter::class);
+        self::assertInstanceOf(EphpmKvAdapter::class, $service);
+        self::assertTrue($service->clear());
+
+        self::assertFalse($kernel->pool(AdapterInterface::class)->hasItem('key'));
+    }
+
     public function testTheReadmesYamlWorksForSystemToo(): void
     {
         $yaml = str_replace("    cache:\n", "    cache:\n        system: Ephpm\\Cache\\Symfony\\EphpmKvAdapter\n", self::readme());
