@@ -331,13 +331,24 @@ static const char *slow_log(cmd_parms *cmd, void *unused, const char *path,
 {
     const char *wrong = take_time(cmd, time, 1,
                                   &ephpm_settings.runners.slowlog_ms);
+    const char *folder;
+    apr_finfo_t info;
 
     (void)unused;
-    if (wrong == NULL) {
-        ephpm_settings.runners.slowlog = ap_server_root_relative(cmd->pool,
-                                                                 path);
+    if (wrong != NULL) {
+        return wrong;
     }
-    return wrong;
+    path = ap_server_root_relative(cmd->pool, path);
+    folder = path ? ap_make_dirstr_parent(cmd->pool, path) : NULL;
+    if (folder == NULL
+        || apr_stat(&info, folder, APR_FINFO_TYPE, cmd->temp_pool)
+               != APR_SUCCESS) {
+        return apr_psprintf(cmd->pool,
+            "EphpmSlowLog %s: there is no directory for it; make one in which "
+            "the server's User may write", path ? path : "");
+    }
+    ephpm_settings.runners.slowlog = path;
+    return NULL;
 }
 
 static const char *max_requests(cmd_parms *cmd, void *unused,

@@ -204,6 +204,35 @@ ngx_http_ephpm_split_path_info(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static char *
+ngx_http_ephpm_slowlog_folder(ngx_conf_t *cf, ngx_str_t *path)
+{
+    u_char           *slash;
+    ngx_str_t         folder;
+    ngx_file_info_t   fi;
+
+    slash = (u_char *) strrchr((char *) path->data, '/');
+
+    folder.len = slash > path->data ? (size_t) (slash - path->data) : 1;
+    folder.data = ngx_pnalloc(cf->temp_pool, folder.len + 1);
+    if (folder.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_cpystrn(folder.data, path->data, folder.len + 1);
+
+    if (ngx_file_info(folder.data, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"ephpm_slowlog\": there is no directory for "
+                           "\"%V\"; make one in which the worker's user may "
+                           "write", path);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_ephpm_slowlog(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -238,8 +267,11 @@ ngx_http_ephpm_slowlog(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->slowlog = value[1];
     mcf->slowlog_time = ms;
 
-    return ngx_conf_full_name(cf->cycle, &mcf->slowlog, 0) == NGX_OK
-           ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (ngx_conf_full_name(cf->cycle, &mcf->slowlog, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_ephpm_slowlog_folder(cf, &mcf->slowlog);
 }
 
 

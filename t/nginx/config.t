@@ -124,6 +124,7 @@ for my $case (
     [ 'ephpm_queue -1'          => qr/-1|invalid/ ],
     [ 'ephpm_queue_timeout 5x'  => qr/5x|invalid/ ],
     [ 'ephpm_request_terminate_timeout soon' => qr/soon|invalid/ ],
+    [ 'ephpm_slowlog /no/such/log 1s' => qr{there is no directory for "/no/such/log"; make one} ],
     [ 'ephpm_max_requests few'  => qr/few|invalid/ ],
     [ 'ephpm_buffering maybe'   => qr/maybe/ ],
     [ 'ephpm_intercept_errors'  => qr/invalid number of arguments/ ],

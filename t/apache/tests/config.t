@@ -112,6 +112,8 @@ is +(check("EphpmRequestTerminateTimeout 0\n"))[0], 0,
     'EphpmRequestTerminateTimeout 0';
 refused('EphpmSlowLog without a time', "EphpmSlowLog slow.log\n",
     qr/EphpmSlowLog takes two arguments/);
+refused('EphpmSlowLog without its directory', "EphpmSlowLog /no/such/log 1s\n",
+    qr{EphpmSlowLog /no/such/log: there is no directory for it; make one});
 refused("EphpmMaxTempFileSize $_", "EphpmMaxTempFileSize $_\n",
     qr/EphpmMaxTempFileSize: '\Q$_\E' is not a size/) for qw(large -1 1Q);
 refused('EphpmBuffering maybe', "EphpmBuffering maybe\n",
