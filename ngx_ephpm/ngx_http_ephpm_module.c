@@ -494,6 +494,14 @@ ngx_http_ephpm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
+    if (conf->enable == 1 && clcf->handler != ngx_http_ephpm_handler) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"ephpm on\" is in location \"%V\", for which "
+                           "another directive (such as fastcgi_pass) answers "
+                           "as well", &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (clcf->noname && conf->enable == NGX_CONF_UNSET) {
         conf->enable = prev->enable;
     }

@@ -149,6 +149,18 @@ refused('ephpm on in a server', qr/"ephpm" directive is not allowed here/,
     server => "ephpm on;\n");
 refused('a second ephpm', qr/"ephpm" directive is duplicate/,
     server => "location /a/ { ephpm on; ephpm on; }\n");
+refused("ephpm on after $_->[0]", $_->[1],
+    server => "location /a/ { $_->[0]; ephpm on; }\n")
+    for [ 'fastcgi_pass unix:/run/none.sock', qr/answers for already/ ];
+refused("ephpm on before $_", qr{"ephpm on" is in location "/a/", for which another},
+    server => "location /a/ { ephpm on; $_; }\n")
+    for 'fastcgi_pass unix:/run/none.sock', 'proxy_pass http://127.0.0.1:1';
+accepted("ephpm on, and $_ in an if",
+    server => "location /a/ { ephpm on; if (\$arg_a) { $_; } }\n")
+    for 'fastcgi_pass unix:/run/none.sock', 'return 403';
+accepted('ephpm on in an if, and fastcgi_pass beside it',
+    server => "location /a/ { fastcgi_pass unix:/run/none.sock; "
+        . "if (\$arg_a) { ephpm on; } }\n");
 refused('ephpm off in an if', qr/"ephpm" directive cannot be off in an "if"/,
     server => "location /a/ { ephpm on; if (\$arg_a) { ephpm off; } }\n");
 refused('ephpm_status with an argument',
