@@ -161,6 +161,7 @@ static void give_birth(brood_t *brood, unsigned index)
     if (now_us < place->not_before_us) {
         return;
     }
+    atomic_store(&brood->shared->places[index].worked, 0);
     pid = fork();
     if (pid == 0) {
         ephpm_runner_run(brood->pool, brood->shared, index, self);
@@ -234,7 +235,8 @@ static void mourn(brood_t *brood, unsigned index, pid_t pid, const char *how,
 static void bury_child(brood_t *brood, unsigned index, int status)
 {
     place_t *place = &brood->places[index];
-    uint64_t now_us = ephpm_jobs_clock_us(), pause_us;
+    bool worked = atomic_load(&brood->shared->places[index].worked) != 0;
+    uint64_t now_us = ephpm_jobs_clock_us(), pause_us = 0;
     ephpm_running_t running;
     pid_t pid = place->pid;
     char how[96];
@@ -248,11 +250,13 @@ static void bury_child(brood_t *brood, unsigned index, int status)
     } else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         place->failures = 0;
     } else if (!place->ended_by_us && !brood->leaving) {
-        if (now_us - place->born_us >= TOO_SOON_US) {
+        if (worked || now_us - place->born_us >= TOO_SOON_US) {
             place->failures = 0;
         }
         ephpm_count_add(brood->pool->jobs, EPHPM_COUNT_CRASHES, 1);
-        pause_us = put_off(place, now_us);
+        if (!worked) {
+            pause_us = put_off(place, now_us);
+        }
         ephpm_pool_log(brood->pool, LOG_CRIT, "runner %u (pid %ld) %s while "
                        "it had nothing to do; there is another in %.1f s",
                        index, (long)pid, how, (double)pause_us / 1e6);
@@ -323,7 +327,7 @@ static void trace_slow(brood_t *brood, unsigned index,
         return;
     }
     place->traced = running->word;
-    ephpm_slowlog_ring(&brood->shared->bells[index], running);
+    ephpm_slowlog_ring(&brood->shared->places[index].bell, running);
     ephpm_pool_log(pool, LOG_WARNING, "script '%s' has run for %.1f s: %s "
                    "gets a backtrace of runner %u", running->script,
                    seconds_since(running->taken_us), pool->slowlog, index);

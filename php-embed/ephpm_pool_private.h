@@ -20,7 +20,10 @@ enum {
 /* Shared by a spawner and its descendants. */
 typedef struct ephpm_pool_shared {
     _Atomic uint32_t started;           /* PHP has */
-    ephpm_bell_t bells[];               /* one for each runner */
+    struct ephpm_pool_place {
+        ephpm_bell_t bell;
+        _Atomic uint32_t worked;        /* who is there has taken a job */
+    } places[];                         /* one for each runner */
 } ephpm_pool_shared_t;
 
 /* ------------------------------------------------------------------ */

@@ -532,7 +532,7 @@ static void look_after_slow(const ephpm_pool_t *pool,
         return;
     }
     error = ephpm_slowlog_start(pool, runner.index,
-                                &shared->bells[runner.index]);
+                                &shared->places[runner.index].bell);
     if (error != 0) {
         ephpm_pool_log(pool, LOG_ERR, "runner %u has no slow log: %s",
                        runner.index, strerror(error));
@@ -600,6 +600,7 @@ _Noreturn void ephpm_runner_run(const ephpm_pool_t *pool,
             }
             continue;
         }
+        atomic_store(&shared->places[index].worked, 1);
         serve(&ephpm_run);
         bury_forked();
         publish(pool);

@@ -248,7 +248,7 @@ _Noreturn void ephpm_spawner_run(const ephpm_pool_t *pool)
     }
     ephpm_brood_title(pool);
     spawner.shared = mmap(NULL, sizeof(*spawner.shared)
-                                    + runners * sizeof(ephpm_bell_t),
+                                    + runners * sizeof(*spawner.shared->places),
                           PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                           -1, 0);
     if (spawner.shared == MAP_FAILED) {

@@ -22,6 +22,14 @@ static bool runner_is_another(void)
     return ephpm_runner_lives(host.jobs, 0) && runner_pid(0) != was;
 }
 
+/* It may have answered and not be done with its job. */
+static bool runner_is_idle(void)
+{
+    ephpm_running_t running;
+
+    return !ephpm_runner_task(host.jobs, 0, &running);
+}
+
 /* ------------------------------------------------------------------ */
 /* Runners that die                                                    */
 
@@ -83,11 +91,30 @@ START_TEST(a_runner_that_dies_idle_is_replaced)
 
     host_start(&options);
     expect("<?php echo 1;", "1");
+    ck_assert(host_wait(runner_is_idle));
     was = runner_pid(0);
     kill(was, SIGKILL);
     ck_assert(host_wait(runner_is_another));
     ck_assert(host_logs("was ended by SIGKILL while it had nothing to do"));
     expect("<?php echo 2;", "2");
+}
+END_TEST
+
+/* Those that have worked were no failures to start, however often. */
+START_TEST(one_that_has_worked_is_replaced_at_once)
+{
+    static const host_options_t options = { .store = true };
+
+    host_start(&options);
+    for (int i = 1; i <= 12; i++) {
+        expect("<?php echo 1;", "1");
+        ck_assert(host_wait(runner_is_idle));
+        was = runner_pid(0);
+        kill(was, SIGKILL);
+        ck_assert(host_wait(runner_is_another));
+        ck_assert_uint_eq(counted(EPHPM_COUNT_CRASHES), i);
+    }
+    ck_assert_uint_eq(host_log_count("there is another in 0.0 s"), 12);
 }
 END_TEST
 
@@ -411,6 +438,7 @@ int main(void)
     tcase_add_loop_test(tests, a_death_costs_its_own_request, 0,
                         sizeof(deaths) / sizeof(deaths[0]));
     tcase_add_test(tests, a_runner_that_dies_idle_is_replaced);
+    tcase_add_test(tests, one_that_has_worked_is_replaced_at_once);
     tcase_add_test(tests, deaths_at_once_are_no_storm);
     tcase_add_test(tests, a_script_over_its_time_is_ended);
     tcase_add_test(tests, only_the_one_over_its_time_is_ended);
