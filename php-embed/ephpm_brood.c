@@ -227,8 +227,10 @@ static void mourn(brood_t *brood, unsigned index, pid_t pid, const char *how,
         return;
     }
     ephpm_text_tidy(running->script);
-    ephpm_pool_log(brood->pool, LOG_CRIT, "runner %u (pid %ld) %s while it "
-                   "ran the script '%s', after %.3f s", index, (long)pid, how,
+    ephpm_pool_log(brood->pool, LOG_CRIT, "runner %u (pid %ld) %s %s the "
+                   "script '%s', after %.3f s", index, (long)pid, how,
+                   running->state == EPHPM_JOB_ENDING
+                       ? "when it had answered with" : "while it ran",
                    running->script, seconds_since(running->taken_us));
 }
 

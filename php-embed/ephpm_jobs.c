@@ -51,7 +51,9 @@ static size_t lay_out(ephpm_jobs_t *jobs, unsigned char *base)
     size_t rings;
 
     jobs->rings = 2 * config->runners;
-    jobs->slots = 2 * config->runners + config->queue;
+    /* For each runner one that is being read, one that is ending, and one that
+     * waits for it already. */
+    jobs->slots = 3 * config->runners + config->queue;
     place(&at, 1, sizeof(head_t));
     lives = place(&at, 1 + config->runners + config->submitters,
                   sizeof(life_t));

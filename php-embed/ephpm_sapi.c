@@ -10,6 +10,7 @@
 #include <php_main.h>
 #include <php_output.h>
 #include <php_variables.h>
+#include <rfc1867.h>
 #include <SAPI.h>
 #include <zend_highlight.h>
 #include <zend_signal.h>
@@ -61,12 +62,17 @@ static int sapi_activate_request(void)
 }
 
 /* The last that PHP calls here before it gives back the request's memory,
- * which for large pages takes as long as many a script. */
+ * which for large pages takes as long as many a script.  Uploaded files that
+ * nobody has moved it would remove after this. */
 static int sapi_deactivate_request(void)
 {
     void *host = ephpm_sapi_client();
 
     if (host != NULL && active && ephpm_server->complete != NULL) {
+        if (SG(rfc1867_uploaded_files) != NULL) {
+            destroy_uploaded_files_hash();
+            SG(rfc1867_uploaded_files) = NULL;
+        }
         ephpm_server->complete(host);
     }
     return SUCCESS;

@@ -48,7 +48,7 @@ END_TEST
 START_TEST(a_jobs_request_and_a_ring_are_apart_from_all_others)
 {
     jobs = make(QUEUE, false);
-    ck_assert_uint_eq(jobs->slots, 2 * RUNNERS + QUEUE);
+    ck_assert_uint_eq(jobs->slots, 3 * RUNNERS + QUEUE);
     const void *ends[] = {
         jobs->head + 1, &jobs->lives[1 + RUNNERS + SUBMITTERS],
         &jobs->calls[SUBMITTERS], &jobs->bells[RUNNERS],
@@ -328,6 +328,29 @@ START_TEST(a_runner_that_ends_is_one_that_is_idle)
 }
 END_TEST
 
+/* However slowly its last answer but one is read. */
+START_TEST(a_job_is_read_another_ends_and_the_next_waits)
+{
+    ephpm_job_t unread, second;
+    start_runners(1);
+    submit(&unread);
+    ck_assert(ephpm_task_take(runner[0], &task, 0));
+    ck_assert(runt_serve(&task));
+    begin();
+    ephpm_task_complete(&task, NULL);
+    ephpm_job_release(&job);
+    ck_assert_uint_eq(in_use(), 2);
+    submit(&second);
+    assert_sound();
+    ephpm_task_finish(&task, NULL);
+    ephpm_job_release(&unread);
+    ck_assert(ephpm_task_take(runner[0], &task, 0));
+    ck_assert(runt_serve(&task));
+    ephpm_job_release(&second);
+    ck_assert_uint_eq(in_use(), 0);
+}
+END_TEST
+
 /* An answer that has been read to its end has a runner that is free. */
 START_TEST(who_reads_the_end_finds_the_runner_free)
 {
@@ -571,6 +594,7 @@ int main(void)
     WITH(suite, "no queue", set_up_no_queue,
          no_queue_is_one_job_for_each_idle_runner,
          a_runner_that_ends_is_one_that_is_idle,
+         a_job_is_read_another_ends_and_the_next_waits,
          who_reads_the_end_finds_the_runner_free);
     WITH(suite, "events", set_up_events,
          descriptors_close_at_exec_and_do_not_block);
