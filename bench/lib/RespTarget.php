@@ -44,8 +44,8 @@ final class RespTarget
 
     public function fill(): void
     {
-        $this->benchmark(RespCase::SetP16, 1000);
-        $this->benchmark(RespCase::SetP16Tcp, 1000);
+        $this->benchmark(RespCase::SetP16, 20_000);
+        $this->benchmark(RespCase::SetP16Tcp, 20_000);
     }
 
     private function benchmark(RespCase $case, int $requests): float

@@ -103,7 +103,7 @@ try {
     foreach ($options->only as $name) {
         $case = RespCase::from($name);
         fwrite(STDERR, "bench/resp: $name\n");
-        $requests = $options->quick ? 2_000 : (16 === $case->pipeline() ? 400_000 : 60_000);
+        $requests = intdiv(16 === $case->pipeline() ? 400_000 : 60_000, $options->quick ? 20 : 1);
         $figures = rounds(
             $case,
             ['ours' => $own, 'redis-server' => $peer],
