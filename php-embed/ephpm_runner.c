@@ -423,10 +423,9 @@ static void serve(ephpm_run_t *run)
         refuse(run, why);
     } else {
         run_script(run, &request);
-        run->end.memory_bytes = ephpm_request_memory();
-        run->end.exit_status = EG(exit_status);
+        /* Should PHP not come to where it tells of the end. */
+        ephpm_run_end(run);
         ephpm_request_end();
-        run->end.cpu_us = ephpm_thread_cpu_us() - run->cpu_us;
     }
     ephpm_run_clear(run);
     ephpm_task_finish(&run->task, &run->end);
