@@ -348,6 +348,7 @@ typedef struct ephpm_task {
     size_t request_bytes;
     uint64_t unseen_bytes;      /* written since the submitter was woken */
     bool answered;
+    bool counted;               /* as a request */
 } ephpm_task_t;
 
 /**

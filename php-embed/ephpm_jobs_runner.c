@@ -269,6 +269,24 @@ static uint64_t change(ephpm_task_t *task, ephpm_job_state_t state,
     return word;
 }
 
+/* The same at the script's end.  Whoever sees the new state finds it counted.
+ */
+static uint64_t change_last(ephpm_task_t *task, ephpm_job_state_t state,
+                            uint64_t without)
+{
+    bool counts = !task->counted;
+
+    if (counts) {
+        task->counted = true;
+        ephpm_count_add(task->jobs, EPHPM_COUNT_REQUESTS, 1);
+    }
+    uint64_t word = change(task, state, without);
+    if (counts && (word == 0 || word_state(word) == EPHPM_JOB_KILLED)) {
+        ephpm_count_add(task->jobs, EPHPM_COUNT_REQUESTS, UINT64_MAX);
+    }
+    return word;
+}
+
 static void answer(ephpm_task_t *task, const ephpm_job_end_t *end,
                    ephpm_job_state_t state)
 {
@@ -278,10 +296,8 @@ static void answer(ephpm_task_t *task, const ephpm_job_end_t *end,
     ephpm_ring_end(task, end);
     task->answered = true;
     task->unseen_bytes = 0;
-    uint64_t word = change(task, state, 0);
-    if (state == EPHPM_JOB_ENDING && word_state(word) == EPHPM_JOB_RUNNING) {
-        ephpm_count_add(task->jobs, EPHPM_COUNT_REQUESTS, 1);
-    }
+    uint64_t word = state == EPHPM_JOB_ENDING ? change_last(task, state, 0)
+                                              : change(task, state, 0);
     if ((word & WORD_S) != 0) {
         ephpm_jobs_notify(task->jobs, task->slot, word, false);
     }
@@ -302,16 +318,13 @@ void ephpm_task_finish(ephpm_task_t *task, const ephpm_job_end_t *end)
     ephpm_jobs_t *jobs = task->jobs;
 
     ephpm_ring_end(task, end);
-    uint64_t word = change(task, EPHPM_JOB_DONE, WORD_R);
+    uint64_t word = change_last(task, EPHPM_JOB_DONE, WORD_R);
     if (word == 0) {
         return;
     }
     if (word_state(word) == EPHPM_JOB_KILLED) {
         wait_for_signal(jobs);
         return;
-    }
-    if (word_state(word) != EPHPM_JOB_ENDING) {
-        ephpm_count_add(jobs, EPHPM_COUNT_REQUESTS, 1);
     }
     if ((word & WORD_S) != 0 && !task->answered) {
         ephpm_jobs_notify(jobs, task->slot, word, false);
