@@ -44,6 +44,8 @@ check-valgrind: $(check_PROGRAMS)
 	  LOG_COMPILER='$(VALGRIND)'
 .PHONY: check-store check-valgrind
 
+EXTRA_DIST += t/lib/Ports.pm
+
 TREE_TESTS = t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t
 dist_check_SCRIPTS += $(TREE_TESTS)
 TESTS += $(TREE_TESTS)

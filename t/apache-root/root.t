@@ -14,7 +14,7 @@ my $module;
 BEGIN {
     my $top = $ENV{EPHPM_SRCDIR} // "$FindBin::Bin/../..";
     $module = ($ENV{EPHPM_BUILDDIR} // '.') . '/mod_ephpm/.libs/mod_ephpm.so';
-    unshift @INC, "$top/t/apache/lib";
+    unshift @INC, "$top/t/apache/lib", "$top/t/lib";
     plan skip_all => 'configured --without-apache' unless -f $module;
     plan skip_all => 'not root: nothing here can be shown' if $> != 0;
     eval { require Apache::Test; 1 } or plan skip_all =>

@@ -5,11 +5,14 @@ package Cli;
 use strict;
 use warnings;
 use Exporter qw(import);
+use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
+use lib dirname(__FILE__) . '/../lib';
+use Ports qw(free_port);
 
 our @EXPORT_OK = qw(ephpm run spew slurp scratch free_port start stop get
     wait_until);
@@ -55,12 +58,6 @@ sub run {
     }
     waitpid $child, 0;
     return ($? >> 8, slurp("$tmp/out"), slurp("$tmp/err"));
-}
-
-sub free_port {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    return $socket->sockport;
 }
 
 sub wait_until {

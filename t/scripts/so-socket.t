@@ -10,7 +10,8 @@ use FindBin;
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
-use lib "$FindBin::Bin/../resp/lib";
+use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../resp/lib";
+use Ports qw(free_port);
 use Resp;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -286,11 +287,7 @@ PHP
 my $nothing = '[null,false,false,0,false,false,false,false,false,false,-2,-2,'
     . 'false,[null,null],false,true,null,false,false,[0,[]],0,0]';
 
-my $port = do {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    $socket->sockport;
-};
+my $port = free_port();
 my %gone = (
     "unix:$tmp/none.sock" => 'No such file or directory): start the server, or set ephpm.kv_socket',
     "$tmp/none.sock"      => 'No such file or directory): start the server',
@@ -438,10 +435,7 @@ PHP
 # One process, several requests: PHP's own web server.
 {
     my $listening = serve('8M');
-    my $web = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    my $at = '127.0.0.1:' . $web->sockport;
-    close $web;
+    my $at = '127.0.0.1:' . free_port();
     mkdir "$tmp/web";
     spew("$tmp/web/page.php", <<'PHP');
 <?php

@@ -10,12 +10,15 @@ package Site;
 use strict;
 use warnings;
 use Exporter qw(import);
+use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
 use Test::More ();
 use Time::HiRes qw(sleep time);
+use lib dirname(__FILE__) . '/../lib';
+use Ports qw(free_port);
 
 our @EXPORT_OK = qw(checkout run_command spew slurp wait_until start
     serve_demo serve_listening serve_suites reload
@@ -113,12 +116,6 @@ sub can_load {
     return "the server is not here: $program" if !-x $program;
     return "its module is not built: $module" if !-e $module;
     return undef;
-}
-
-sub free_port {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    return $socket->sockport;
 }
 
 sub wait_until {

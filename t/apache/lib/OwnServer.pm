@@ -7,8 +7,8 @@ use strict;
 use warnings;
 use EphpmTest qw(children request slurp spew threaded wait_until);
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
+use Ports qw(free_port);
 
 my $modules = $ENV{HTTPD_MODULES_DIR};
 my @running;
@@ -23,10 +23,7 @@ sub new {
     chmod 0755, $self->{dir};
     mkdir "$self->{dir}/htdocs";
     $self->{log} = spew("$self->{dir}/error_log", '');
-    my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    $self->{port} = $probe->sockport;
-    close $probe;
+    $self->{port} = free_port();
     $self->configure($o{config});
     return $self;
 }

@@ -8,16 +8,11 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP qw(decode_json);
 use OwnServer;
+use Ports qw(free_port);
 use Runners ();
 use StatusForms qw(bad_metrics ill_formed);
 use Test::More;
 use Time::HiRes qw(sleep time);
-
-sub free_port {
-    my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    return $probe->sockport;
-}
 
 # --- what is refused
 

@@ -6,6 +6,7 @@ use Apache::Test ();
 use EphpmTest;
 use MIME::Base64 qw(encode_base64);
 use OwnServer;
+use Ports qw(free_port);
 use Test::More;
 
 my $modules = $ENV{HTTPD_MODULES_DIR};
@@ -45,9 +46,7 @@ sub load { return join '', map { OwnServer::load($_) } @_ }
 sub server_with {
     my ($config) = @_;
     my $server = OwnServer->new(config => '');
-    my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
-    $server->{spy} = $probe->sockport;
-    close $probe;
+    $server->{spy} = free_port();
     ref $config and $config = $config->($server);
     $server->configure($base . sprintf($spy, ($server->{spy}) x 2) . $config);
     $server->page('keys.php', $keys);

@@ -40,10 +40,11 @@ BEGIN {
         // dirname(Cwd::abs_path(__FILE__)) . '/../../..');
     $build = Cwd::abs_path($ENV{EPHPM_BUILDDIR} // "$top/build")
         // die "EPHPM_BUILDDIR: $!\n";
-    unshift @INC, "$top/t/apache/lib";
+    unshift @INC, "$top/t/apache/lib", "$top/t/lib";
 }
 
 use EphpmTest;
+use Ports qw(free_ports);
 
 our @EXPORT = (@EphpmTest::EXPORT, qw(curl copy_tree ini_text json_of
     together shared));
@@ -101,15 +102,6 @@ sub user {
 }
 
 sub group { return (getgrgid((getpwnam(user()))[3]))[0] }
-
-sub free_ports {
-    my ($count) = @_;
-    my @sockets = map {
-        IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-            or die "no free port: $!";
-    } 1 .. $count;
-    return map { $_->sockport } @sockets;
-}
 
 # ------------------------------------------------------------------
 # One server

@@ -6,12 +6,15 @@ package Resp;
 use strict;
 use warnings;
 use Exporter qw(import);
+use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
+use lib dirname(__FILE__) . '/../../lib';
+use Ports qw(free_port);
 
 our @EXPORT = qw(serve redis connect_to request frame read_reply read_rest
     wait_until shown);
@@ -80,10 +83,7 @@ sub serve {
 # The same on a free port of 127.0.0.1.
 sub serve_tcp {
     my $server = new_server('ours');
-    my $free = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!";
-    $server->{port} = $free->sockport;
-    close $free;
+    $server->{port} = free_port();
     return serve_at($server, "127.0.0.1:$server->{port}", @_);
 }
 
