@@ -176,6 +176,13 @@ sub helpers {
         children($server->{pid});
 }
 
+# It is there, or comes soon.
+sub a_helper {
+    my $helper;
+    wait_until(sub { ($helper) = helpers() });
+    return $helper;
+}
+
 my $redis = client($port);
 is ask($redis, 'SET', 'a', 'from afar'), '+OK', 'SET';
 is $server->get('/get.php?k=a')->{body}, 'from afar', '... PHP sees it';
@@ -311,7 +318,7 @@ like log_since($offset, qr/another one starts/, $server->{log}),
     '... by another one, says the log';
 is ask(client("$sockets/a"), 'PING'), '+PONG', '... at each address';
 ok wait_until(sub { ended($redis) }), '... clients of before know';
-($helper) = helpers();
+$helper = a_helper();
 # Those that die within five seconds of their start come at once three times,
 # then after a pause; a slow machine may not get there.
 my ($killed, $slowest) = (time, 0);
@@ -341,7 +348,7 @@ ok wait_until(sub { !grep { $_ == $helper } helpers() }),
 
 # --- restarts
 
-($helper) = helpers();
+$helper = a_helper();
 my $busy = client($port);
 my $idle = client($port);
 ask($_, 'PING') for $idle, $busy;
@@ -392,7 +399,7 @@ ok wait_until(sub {
     '... not the old one';
 
 # From one address to all, while a helper that cannot let go has it.
-($helper) = helpers();
+$helper = a_helper();
 kill 'STOP', $helper;
 $server->configure("${common}EphpmResp 0.0.0.0:$second password-file=$secret\n");
 ok $server->graceful, '127.0.0.1 becomes 0.0.0.0 while a helper is stopped';
@@ -410,7 +417,7 @@ unlike $server->get('/status?json')->{body}, qr/"resp"/, '... nor a figure';
 $server->configure("$common$lines");
 ok $server->graceful, 'lines again';
 is ask(client("$sockets/a"), 'PING'), '+PONG', '... are served';
-($helper) = helpers();
+$helper = a_helper();
 kill 'STOP', $helper;
 ok $server->stop, 'a stop while the helper is stopped';
 ok wait_until(sub { !kill 0, $helper }), '... ends it';
@@ -420,7 +427,7 @@ unlike $server->logged, qr/sesame|another\b(?! one)/,
     'the log has no password in it';
 
 ok $server->start, 'a start';
-($helper) = helpers();
+$helper = a_helper();
 my @all = Runners::below($server->{pid});
 kill 'STOP', $helper;
 kill 'KILL', $server->{pid};
