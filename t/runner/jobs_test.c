@@ -308,10 +308,7 @@ START_TEST(a_runner_that_ends_is_one_that_is_idle)
     ephpm_job_t second;
     start_runners(1);
     begin();
-    ephpm_job_end_t end = { .memory_bytes = orders,
-                            .cpu_us = orders * 1000,
-                            .exit_status = (int32_t)orders % 256,
-                            .user = "somebody" };
+    ephpm_job_end_t end = its_end();
     ephpm_job_t refused = { 0 };
     ck_assert_int_eq(ephpm_job_claim(jobs, &refused), EPHPM_CLAIM_FULL);
     ephpm_task_complete(&task, &end);
@@ -356,10 +353,7 @@ START_TEST(who_reads_the_end_finds_the_runner_free)
 {
     start_runners(1);
     begin();
-    ephpm_job_end_t end = { .memory_bytes = orders,
-                            .cpu_us = orders * 1000,
-                            .exit_status = (int32_t)orders % 256,
-                            .user = "somebody" };
+    ephpm_job_end_t end = its_end();
     ck_assert(ephpm_ring_end(&task, &end));
     /* END is in the ring, and the job still runs. */
     ck_assert_int_eq(read_job(), EPHPM_READ_MORE);

@@ -114,12 +114,8 @@ END_TEST
 
 START_TEST(a_response_may_be_complete_before_the_script_is)
 {
-    ephpm_job_end_t end = { .memory_bytes = ++orders,
-                            .cpu_us = orders * 1000,
-                            .exit_status = (int32_t)orders,
-                            .user = "somebody" };
-    orders--;
     begin();
+    ephpm_job_end_t end = its_end();
     ephpm_task_answer(&task, &end);
     ck_assert_int_eq(ephpm_job_state(&job), EPHPM_JOB_ANSWERED);
     ck_assert(!ephpm_task_write(&task, EPHPM_FRAME_BODY, "late", 4));
@@ -148,14 +144,10 @@ END_TEST
 
 START_TEST(a_runner_that_ends_counts_as_free)
 {
-    ephpm_job_end_t end = { .memory_bytes = ++orders,
-                            .cpu_us = orders * 1000,
-                            .exit_status = (int32_t)orders,
-                            .user = "somebody" };
     ephpm_running_t at;
     ephpm_jobs_stats_t stats;
-    orders--;
     begin();
+    ephpm_job_end_t end = its_end();
     ephpm_task_complete(&task, &end);
     ck_assert_int_eq(ephpm_job_state(&job), EPHPM_JOB_ENDING);
     ck_assert(!ephpm_task_write(&task, EPHPM_FRAME_BODY, "late", 4));

@@ -52,6 +52,9 @@ void begin(void);
 /** Expect small_order(orders) of `job`, and read. */
 ephpm_read_t read_job(void);
 
+/** The end that small_order(orders) has. */
+ephpm_job_end_t its_end(void);
+
 /** Slots that are not free. */
 unsigned in_use(void);
 
