@@ -337,9 +337,11 @@ ok wait_until(sub {
     return $server->cycles > $cycles;
 }), 'a graceful restart';
 is_deeply \@bad, [], "... answers all the while ($answers times)";
+# A thread of httpd's that has ended may say in the scoreboard that it finishes,
+# until its process has gone.
 ok wait_until(sub {
     $workers = json()->{workers};
-    return $workers->{finishing} == 2 && $workers->{working} == 1;
+    return $workers->{finishing} >= 2 && $workers->{working} == 1;
 }), '... the two scripts finish, and one of after it is at work'
     or diag explain $workers;
 $after = store('default');
