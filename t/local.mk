@@ -6,6 +6,11 @@ TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
 LOG_DRIVER = $(TAP_DRIVER)
 T_LOG_DRIVER = $(TAP_DRIVER)
 
+# One that waits for ever is ended, and says where.  TEST_UNDER: a command
+# that is put before a test's own.
+LOG_COMPILER = $(top_srcdir)/t/lib/watched $(TEST_UNDER)
+T_LOG_COMPILER = $(top_srcdir)/t/lib/watched
+
 # libcheck writes TAP when it is told a file for it; a unit test runs with
 # srunner_run_all(runner, CK_ENV).
 AM_TESTS_ENVIRONMENT = \
@@ -31,7 +36,7 @@ check-store: $(check_PROGRAMS)
 
 # The store's unit tests under valgrind's memcheck, which runs one thread at a
 # time and allocates by itself.  An error ends the test's process with 99.
-VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --vgdb=no
 check-valgrind: $(check_PROGRAMS)
 	$(AM_V_at)tests=; \
 	for test in $(KVT_NAMES) $(RESPT_NAMES) $(RUNNER_NAMES); do \
@@ -41,11 +46,12 @@ check-valgrind: $(check_PROGRAMS)
 	  esac; \
 	done; \
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$$tests" \
-	  LOG_COMPILER='$(VALGRIND)'
+	  TEST_UNDER='$(VALGRIND)'
 .PHONY: check-store check-valgrind
 
-EXTRA_DIST += t/lib/Ports.pm
+EXTRA_DIST += t/lib/Ports.pm t/lib/Watch.pm t/lib/watched
 
-TREE_TESTS = t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t
+TREE_TESTS = t/dist.t t/docs.t t/install.t t/layering.t t/symbols.t \
+	t/watched.t
 dist_check_SCRIPTS += $(TREE_TESTS)
 TESTS += $(TREE_TESTS)

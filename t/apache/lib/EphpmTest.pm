@@ -11,6 +11,7 @@ use IO::Select;
 use IO::Socket::INET;
 use MIME::Base64 qw(encode_base64);
 use Time::HiRes qw(sleep time);
+use Watch qw(doing family);
 
 our @EXPORT = qw(port request get post php connect_to send_request read_response
     header headers slurp spew wait_until server_pid children error_log
@@ -71,9 +72,17 @@ sub send_request {
     return $socket;
 }
 
+# What the server's processes seem to be waiting for, as a test's comment.
+sub where_it_hangs {
+    my $pid = eval { server_pid() } or return '';
+    return join '', map { "# $_\n" } doing(family($pid));
+}
+
 sub fill {
     my ($socket, $buffer) = @_;
-    IO::Select->new($socket)->can_read(PATIENCE) or return 0;
+    IO::Select->new($socket)->can_read(PATIENCE)
+        or die 'the server has said nothing for ' . PATIENCE . " s\n"
+        . where_it_hangs();
     my $got = sysread $socket, $$buffer, 65536, length $$buffer;
     return $got ? $got : 0;
 }

@@ -62,13 +62,15 @@ sub turns {
 }
 
 # The command in front of httpd's.  Names of functions are kept for what is
-# unloaded before the end.
+# unloaded before the end.  Pipes for a debugger would be left behind by who is
+# killed, and in the way of whoever has its process id later.
 sub command {
     my ($files, $suppressions) = @_;
     return (valgrind(), '--tool=memcheck', '--xml=yes',
         "--xml-file=$files-%p.xml", '--leak-check=full',
         '--show-leak-kinds=definite,indirect,possible', '--keep-debuginfo=yes',
         '--num-callers=50', '--error-limit=no', '--gen-suppressions=all',
+        '--vgdb=no',
         defined $suppressions ? "--suppressions=$suppressions" : ());
 }
 
@@ -136,6 +138,19 @@ sub show {
 
 # Whether valgrind came to its end and looked for leaks.
 sub finished { return $_[0] =~ m{<state>FINISHED</state>.*</valgrindoutput>}s }
+
+# Where a process was when a signal ended it, innermost first.
+sub ended_in {
+    my ($xml) = @_;
+    my ($signal) = $xml =~ m{<fatal_signal>(.*?)</fatal_signal>}s or return;
+    my ($name) = $signal =~ m{<signame>(.*?)</signame>};
+    return ($name // 'a signal', map {
+        my %frame = m{<(\w+)>([^<]*)</}g;
+        '  ' . plain($frame{fn} // '???') . ' ('
+            . (defined $frame{file} ? "$frame{file}:$frame{line}"
+                : plain($frame{obj} // '?')) . ')';
+    } $signal =~ m{<frame>(.*?)</frame>}gs);
+}
 
 # How often each suppression has been used: NAME => TIMES, ...
 sub suppressed {
