@@ -20,7 +20,8 @@
 /* Some twenty microseconds, where two instructions are waited for. */
 #define TICKET_SPINS 1000u
 /* ARCHITECTURE.md has what this was measured to gain. */
-#define LOOK_US 200
+#define LOOK_US 300
+#define SHORT_US 2000
 
 uint64_t ephpm_jobs_clock_us(void)
 {
@@ -127,6 +128,7 @@ ephpm_jobs_t *ephpm_jobs_make(const ephpm_jobs_config_t *config)
     jobs->config = *config;
     jobs->ticket_spins = TICKET_SPINS;
     jobs->look_us = LOOK_US;
+    jobs->short_us = SHORT_US;
     forget_places(jobs);
     if (getrandom(&jobs->table, sizeof(jobs->table), 0) !=
         sizeof(jobs->table)) {

@@ -219,10 +219,11 @@ struct ephpm_jobs {
     unsigned char *request;
     writing_t writing;
     uint64_t taken_us;          /* when it took its last job */
-    uint64_t look_us;           /* how short it and the wait for it are where
-                                 * the next one is waited for awake, and how
-                                 * long */
-    bool soon;                  /* so was the wait for the last one */
+    uint64_t look_us;           /* how long the next one is waited for awake,
+                                 * where the last one was not waited for
+                                 * longer */
+    uint64_t short_us;          /* ... and took no longer than this */
+    bool soon;                  /* the last one came within look_us */
 };
 
 static inline life_t *spawner_life(const ephpm_jobs_t *jobs)

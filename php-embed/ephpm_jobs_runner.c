@@ -211,7 +211,7 @@ bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
     }
     uint64_t from_us = ephpm_jobs_clock_us();
     if (ring != NOBODY && jobs->soon &&
-        from_us - jobs->taken_us < jobs->look_us &&
+        from_us - jobs->taken_us < jobs->short_us &&
         look_out(jobs, task, from_us)) {
         return true;
     }

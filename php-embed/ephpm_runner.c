@@ -580,6 +580,7 @@ _Noreturn void ephpm_runner_run(const ephpm_pool_t *pool,
     }
     ephpm_process_private();
     ephpm_process_title(pool->process_title, "ephpm-runner");
+    ephpm_process_batch();
     if (!ephpm_runner_attach(pool->jobs, index)) {
         _exit(EPHPM_EXIT_PLACE);
     }

@@ -110,6 +110,9 @@ START_TEST(who_looks_out_is_rung_for_before_who_sleeps)
 }
 END_TEST
 
+/* Long enough on any machine. */
+#define A_MINUTE_US 60000000
+
 static void *sleep_for_jobs(void *argument)
 {
     sleeper_t *sleeper = argument;
@@ -123,13 +126,16 @@ static void *sleep_for_jobs(void *argument)
     return NULL;
 }
 
-/* The first runner, whose jobs are short below `look_us`. */
-static pthread_t start_sleeper(sleeper_t *sleeper, uint64_t look_us)
+/* The first runner, whose jobs are short below `short_us` and come soon within
+ * `look_us`. */
+static pthread_t start_sleeper(sleeper_t *sleeper, uint64_t short_us,
+                               uint64_t look_us)
 {
     pthread_t thread;
     *sleeper = (sleeper_t){ .view = runner[0] };
     ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
     runner[0]->look_us = look_us;
+    runner[0]->short_us = short_us;
     ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_jobs, sleeper), 0);
     return thread;
 }
@@ -147,8 +153,7 @@ static void exchange(void)
 START_TEST(who_had_a_short_job_looks_out_for_the_next)
 {
     sleeper_t sleeper;
-    /* A minute is long enough on any machine. */
-    pthread_t thread = start_sleeper(&sleeper, 60000000);
+    pthread_t thread = start_sleeper(&sleeper, A_MINUTE_US, A_MINUTE_US);
     wait_for_bell(0, BELL_ASLEEP);
     for (int i = 0; i < 3; i++) {
         exchange();
@@ -161,10 +166,10 @@ START_TEST(who_had_a_short_job_looks_out_for_the_next)
 }
 END_TEST
 
-START_TEST(who_had_a_long_job_sleeps_at_once)
+static void sleeps_at_once(uint64_t short_us, uint64_t look_us)
 {
     sleeper_t sleeper;
-    pthread_t thread = start_sleeper(&sleeper, 0);
+    pthread_t thread = start_sleeper(&sleeper, short_us, look_us);
     for (int i = 0; i < 100; i++) {
         exchange();
         while (atomic_load(&jobs->bells[0]) != BELL_ASLEEP) {
@@ -173,6 +178,17 @@ START_TEST(who_had_a_long_job_sleeps_at_once)
     }
     atomic_store(&sleeper.stop, 1);
     pthread_join(thread, NULL);
+}
+
+START_TEST(who_had_a_long_job_sleeps_at_once)
+{
+    sleeps_at_once(0, A_MINUTE_US);
+}
+END_TEST
+
+START_TEST(who_waited_long_for_a_job_sleeps_at_once)
+{
+    sleeps_at_once(A_MINUTE_US, 0);
 }
 END_TEST
 
@@ -441,7 +457,8 @@ int main(void)
     WITH(suite, "runners that sleep", set_up_empty,
          the_sleeping_runner_with_the_lowest_number_is_woken_alone,
          who_had_a_short_job_looks_out_for_the_next,
-         who_had_a_long_job_sleeps_at_once);
+         who_had_a_long_job_sleeps_at_once,
+         who_waited_long_for_a_job_sleeps_at_once);
     WITH(suite, "events", set_up_events,
          an_event_is_raised_once_until_it_is_heard,
          deaths_and_the_pulse_are_told_although_others_seem_to_have);

@@ -79,6 +79,15 @@ my @open = $inherited =~ m{ (\d+) -> (?!/proc/\d+/fd$)(?!$watcher)}mg;
 is "@{ [ grep { $_ > 2 } @open ] }", '', '... nothing but 0, 1 and 2'
     or diag $inherited;
 
+# A runner does not push aside who wakes it (SCHED_BATCH).
+SKIP: {
+    my ($own) = (split ' ', slurp('/proc/self/stat') =~ s/^.*\) //sr)[38];
+    skip 'this test has a scheduling policy of its own', 1 if $own != 0;
+    is php('$stat = file_get_contents("/proc/self/stat"); '
+        . 'echo explode(" ", substr($stat, strrpos($stat, ")") + 2))[38];')
+        ->{body}, threaded() ? 3 : 0, 'the scheduling policy';
+}
+
 # The server's signals are the server's.
 my $signals = php('echo file_get_contents("/proc/self/status");')->{body};
 my ($caught) = $signals =~ /SigCgt:\s+([0-9a-f]+)/;
