@@ -217,6 +217,7 @@ bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
     }
     uint32_t sleep = ring == NOBODY ? BELL_NO_RING : BELL_ASLEEP;
     if (take_after(jobs, task, sleep, &ring)) {
+        jobs->soon = true;
         return true;
     }
     if (ring == NOBODY || sleep == BELL_ASLEEP) {

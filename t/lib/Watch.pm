@@ -6,7 +6,7 @@ use strict;
 use warnings;
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(family doing);
+our @EXPORT_OK = qw(family doing same);
 
 sub slurp {
     my ($file) = @_;
@@ -15,55 +15,77 @@ sub slurp {
     return scalar(<$in>) // '';
 }
 
-# PID => [PARENT, STATE] of all that run.
-sub processes {
-    my %all;
-    for my $file (glob '/proc/[0-9]*/stat') {
-        my ($pid, $state, $parent) =
-            slurp($file) =~ /^(\d+) \(.*\) (\S) (\d+)/s or next;
-        $all{$pid} = [ $parent, $state ];
-    }
-    return %all;
+# facts(PID) -> (state, parent, ...), as in /proc/PID/stat from its third field
+# on, or nothing.
+sub facts {
+    my ($pid) = @_;
+    my ($rest) = slurp("/proc/$pid/stat") =~ /^\d+ \(.*\) (.*)/s or return;
+    return split ' ', $rest;
 }
 
-# family(PID, MARK) -> a process, those that it has started, and whoever has
-# MARK, "NAME=VALUE", in its environment, for some leave their parents.  Either
-# may be undef.
+use constant {
+    STATE   => 0,
+    PARENT  => 1,
+    USER    => 11,
+    SYSTEM  => 12,
+    STARTED => 19,
+};
+
+sub processes {
+    return map { [ m{(\d+)} ? $1 : (), facts($1) ] } glob '/proc/[0-9]*';
+}
+
+# family(PID, MARK, FILE) -> PID => START, ...: a process, those that it has
+# started, and, for some leave their parents, who has MARK, "NAME=VALUE", in
+# its environment or FILE, as readlink() has it, open.  Each may be undef.
 sub family {
-    my ($root, $mark) = @_;
-    my %all = processes();
+    my ($root, $mark, $file) = @_;
+    my (%parent, %started);
+    for (processes()) {
+        my ($pid, @facts) = @$_;
+        next unless @facts && $facts[STATE] ne 'Z';
+        @parent{$pid} = $facts[PARENT];
+        $started{$pid} = $facts[STARTED];
+    }
     my %in = defined $root ? ($root => 1) : ();
-    for my $pid (keys %all) {
-        last unless defined $mark;
-        my $environment = "\0" . slurp("/proc/$pid/environ");
-        $in{$pid} = 1 if index($environment, "\0$mark\0") >= 0;
+    for my $pid (keys %parent) {
+        my $environment = defined $mark ? "\0" . slurp("/proc/$pid/environ") : '';
+        $in{$pid} = 1 if defined $mark
+            && index($environment, "\0$mark\0") >= 0;
+        $in{$pid} = 1 if defined $file
+            && grep { (readlink // '') eq $file } glob "/proc/$pid/fd/*";
     }
     my $more = 1;
     while ($more) {
         $more = 0;
-        for my $pid (grep { !$in{$_} && $in{ $all{$_}[0] } } keys %all) {
+        for my $pid (grep { !$in{$_} && $in{ $parent{$_} } } keys %parent) {
             $in{$pid} = $more = 1;
         }
     }
     # Nobody above who asks, whatever has been found.
-    for (my $pid = $$; $pid && $all{$pid}; $pid = $all{$pid}[0]) {
+    for (my $pid = $$; $pid && $parent{$pid}; $pid = $parent{$pid}) {
         delete $in{$pid};
     }
-    return sort { $a <=> $b } grep { $all{$_} } keys %in;
+    return map { defined $started{$_} ? ($_ => $started{$_}) : () } keys %in;
+}
+
+# same(PID, START): is it still that process, and alive?
+sub same {
+    my ($pid, $started) = @_;
+    my @facts = facts($pid);
+    return @facts && $facts[STATE] ne 'Z' && $facts[STARTED] == $started;
 }
 
 # doing(PID...) -> a few lines for each: who it is, and where it waits.
 sub doing {
-    my %all = processes();
     my @lines;
     for my $pid (@_) {
-        my ($parent, $state) = @{ $all{$pid} // next };
-        my $command = slurp("/proc/$pid/cmdline") =~ tr/\0/ /r;
-        my ($user, $system) = (split ' ',
-            slurp("/proc/$pid/stat") =~ s/^.*\) //sr)[11, 12];
+        my @facts = facts($pid) or next;
+        # A line of it could be taken for a test's.
+        my $command = slurp("/proc/$pid/cmdline") =~ tr/\0-\x1f\x7f/ /r;
         push @lines, sprintf '%d, child of %d, %s, %s ticks in programs, '
-            . '%s in the kernel: %.200s', $pid, $parent, $state, $user // '?',
-            $system // '?', $command;
+            . '%s in the kernel: %.200s', $pid,
+            @facts[ PARENT, STATE, USER, SYSTEM ], $command;
         for my $task (glob "/proc/$pid/task/*") {
             my ($thread) = $task =~ /(\d+)$/;
             my $syscall = slurp("$task/syscall") =~ s/\s+\z//r;

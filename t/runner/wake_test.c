@@ -166,10 +166,10 @@ START_TEST(who_had_a_short_job_looks_out_for_the_next)
 }
 END_TEST
 
-static void sleeps_at_once(uint64_t short_us, uint64_t look_us)
+START_TEST(who_had_a_long_job_sleeps_at_once)
 {
     sleeper_t sleeper;
-    pthread_t thread = start_sleeper(&sleeper, short_us, look_us);
+    pthread_t thread = start_sleeper(&sleeper, 0, A_MINUTE_US);
     for (int i = 0; i < 100; i++) {
         exchange();
         while (atomic_load(&jobs->bells[0]) != BELL_ASLEEP) {
@@ -179,16 +179,19 @@ static void sleeps_at_once(uint64_t short_us, uint64_t look_us)
     atomic_store(&sleeper.stop, 1);
     pthread_join(thread, NULL);
 }
-
-START_TEST(who_had_a_long_job_sleeps_at_once)
-{
-    sleeps_at_once(0, A_MINUTE_US);
-}
 END_TEST
 
-START_TEST(who_waited_long_for_a_job_sleeps_at_once)
+START_TEST(what_was_waited_for_long_did_not_come_soon)
 {
-    sleeps_at_once(A_MINUTE_US, 0);
+    ck_assert(ephpm_runner_attach(runner[0], 0));
+    runner[0]->soon = true;
+    runner[0]->look_us = 0;
+    ck_assert(!ephpm_task_take(runner[0], &task, 1));
+    ck_assert(!runner[0]->soon);
+    runner[0]->look_us = A_MINUTE_US;
+    ck_assert(!ephpm_task_take(runner[0], &task, 1));
+    ck_assert(runner[0]->soon);
+    ephpm_runner_detach(runner[0]);
 }
 END_TEST
 
@@ -458,7 +461,7 @@ int main(void)
          the_sleeping_runner_with_the_lowest_number_is_woken_alone,
          who_had_a_short_job_looks_out_for_the_next,
          who_had_a_long_job_sleeps_at_once,
-         who_waited_long_for_a_job_sleeps_at_once);
+         what_was_waited_for_long_did_not_come_soon);
     WITH(suite, "events", set_up_events,
          an_event_is_raised_once_until_it_is_heard,
          deaths_and_the_pulse_are_told_although_others_seem_to_have);

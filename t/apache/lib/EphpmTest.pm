@@ -75,7 +75,8 @@ sub send_request {
 # What the server's processes seem to be waiting for, as a test's comment.
 sub where_it_hangs {
     my $pid = eval { server_pid() } or return '';
-    return join '', map { "# $_\n" } doing(family($pid));
+    my %family = family($pid);
+    return join '', map { "# $_\n" } doing(sort { $a <=> $b } keys %family);
 }
 
 sub fill {

@@ -144,9 +144,11 @@ sub stop {
     return $ended;
 }
 
+my $owner = $$;
 END {
     my $status = $?;
-    $_->stop for @running;
+    # Not a client that was forked.
+    if ($$ == $owner) { $_->stop for @running }
     $? = $status;
 }
 
