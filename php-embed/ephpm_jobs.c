@@ -109,6 +109,7 @@ static void forget_places(ephpm_jobs_t *jobs)
 {
     jobs->submitter = NOBODY;
     jobs->runner = NOBODY;
+    jobs->gives_way = false;
     jobs->spawner = false;
     jobs->writing = (writing_t){ 0 };
 }

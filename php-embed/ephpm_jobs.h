@@ -360,6 +360,17 @@ typedef struct ephpm_task {
 bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms);
 
 /**
+ * From now on this runner, an attached one that is a process of its own, does
+ * not take the processor from whoever wakes it for a job: he has more to do
+ * before he comes to a pause.  While a job runs the process is scheduled as
+ * ever, and for some time after a job that it was woken for late.  Nothing
+ * where an administrator has chosen a policy of his own.
+ *
+ * Costs two system calls each time that the runner sleeps.
+ */
+void ephpm_runner_gives_way(ephpm_jobs_t *jobs);
+
+/**
  * Write a frame; waits for room, at most EPHPM_LOOK_AGAIN_MS at a time.
  *
  * EPHPM_FRAME_BODY and HEAD may have any length (HEAD up to

@@ -224,6 +224,9 @@ struct ephpm_jobs {
                                  * longer */
     uint64_t short_us;          /* ... and took no longer than this */
     bool soon;                  /* the last one came within look_us */
+    uint64_t waited_us;         /* how long the last one was waiting */
+    bool gives_way;             /* SCHED_BATCH while it sleeps */
+    uint32_t insists;           /* but not for so many jobs to come */
 };
 
 static inline life_t *spawner_life(const ephpm_jobs_t *jobs)

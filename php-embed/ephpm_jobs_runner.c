@@ -1,5 +1,9 @@
 /* ephpm_jobs_runner.c - the job table as its runners use it. */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE     /* SCHED_BATCH */
+#endif
+
 #include "ephpm_jobs_private.h"
 
 #include "kv_futex.h"
@@ -12,6 +16,10 @@
 
 /* How long a runner whose job was killed waits for its own end. */
 #define SIGNAL_WAITS 600
+/* Being woken takes a tenth of it where a processor is free, and somebody
+ * else's turn several times as long. */
+#define LATE_US 500
+#define INSISTS 100
 /* Longer than that nobody has waited: it is no time. */
 #define WAIT_US_MAX (UINT64_C(86400) * 1000000)
 
@@ -104,6 +112,7 @@ static void begin(ephpm_jobs_t *jobs, ephpm_task_t *task, uint32_t index,
     bytes = bytes > EPHPM_REQUEST_BYTES ? EPHPM_REQUEST_BYTES : bytes;
     st_rlx(&slot->taken_us, now_us);
     jobs->taken_us = now_us;
+    jobs->waited_us = waited_us;
     st_rlx(&slot->pid, (uint64_t)jobs->pid);
     *task = (ephpm_task_t){
         .jobs = jobs,
@@ -195,6 +204,41 @@ static bool look_out(ephpm_jobs_t *jobs, ephpm_task_t *task, uint64_t from_us)
     return ring != NOBODY && take_now(jobs, task, ring);
 }
 
+void ephpm_runner_gives_way(ephpm_jobs_t *jobs)
+{
+    jobs->gives_way = sched_getscheduler(0) == SCHED_OTHER;
+}
+
+/* The scheduler looks at the policy of who is woken.  SCHED_BATCH for good
+ * would have a script wait for a processor after each answer of its database
+ * as well. */
+static void sleep_on(const ephpm_jobs_t *jobs, bell_t *bell, uint32_t state,
+                     int ms)
+{
+    static const struct sched_param none;
+    bool gives_way = jobs->gives_way && jobs->insists == 0;
+
+    if (gives_way) {
+        sched_setscheduler(0, SCHED_BATCH, &none);
+    }
+    kv_futex_wait(bell, state,
+                  ms > EPHPM_LOOK_AGAIN_MS ? EPHPM_LOOK_AGAIN_MS : ms);
+    if (gives_way) {
+        sched_setscheduler(0, SCHED_OTHER, &none);
+    }
+}
+
+/* Woken for a job: where the processors are others' for long, whoever gives
+ * way waits for the end of their turns. */
+static void judge_giving_way(ephpm_jobs_t *jobs)
+{
+    if (jobs->insists > 0) {
+        jobs->insists--;
+    } else if (jobs->gives_way && jobs->waited_us > LATE_US) {
+        jobs->insists = INSISTS;
+    }
+}
+
 bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
 {
     if (jobs->runner == NOBODY) {
@@ -221,9 +265,7 @@ bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
         return true;
     }
     if (ring == NOBODY || sleep == BELL_ASLEEP) {
-        kv_futex_wait(bell, sleep, ms > EPHPM_LOOK_AGAIN_MS
-                                       ? EPHPM_LOOK_AGAIN_MS
-                                       : ms);
+        sleep_on(jobs, bell, sleep, ms);
     }
     atomic_store(bell, BELL_AWAKE);
     ring = free_ring(jobs);
@@ -232,7 +274,11 @@ bool ephpm_task_take(ephpm_jobs_t *jobs, ephpm_task_t *task, int ms)
         ring = free_ring(jobs);
     }
     jobs->soon = ephpm_jobs_clock_us() - from_us < jobs->look_us;
-    return ring != NOBODY && take_now(jobs, task, ring);
+    if (ring == NOBODY || !take_now(jobs, task, ring)) {
+        return false;
+    }
+    judge_giving_way(jobs);
+    return true;
 }
 
 /* ------------------------------------------------------------------ */

@@ -29,14 +29,6 @@ typedef struct ephpm_pool_shared {
 /* ------------------------------------------------------------------ */
 /* Processes (ephpm_pool_process.c)                                    */
 
-/**
- * Let this process wait until the one that woke it has come to a pause: it
- * computes, and whoever wakes it has others to attend to.  Its share of the
- * processor stays, and so does a policy that an administrator has chosen.
- * Programs that it starts inherit this.
- */
-void ephpm_process_batch(void);
-
 /** Undo what the server has made of signals; which are blocked stays. */
 void ephpm_process_signals(void);
 

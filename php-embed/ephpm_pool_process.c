@@ -1,15 +1,14 @@
 /* ephpm_pool_process.c - what the pool's processes are to the system:
- * share of the processor, signals, name, core. */
+ * signals, name, core. */
 
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE     /* environ, program_invocation_name, SCHED_BATCH */
+#define _GNU_SOURCE     /* environ, program_invocation_name */
 #endif
 
 #include "ephpm_pool_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,18 +16,6 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
-
-/* ------------------------------------------------------------------ */
-/* The processor                                                       */
-
-void ephpm_process_batch(void)
-{
-    struct sched_param none = { 0 };
-
-    if (sched_getscheduler(0) == SCHED_OTHER) {
-        sched_setscheduler(0, SCHED_BATCH, &none);
-    }
-}
 
 /* ------------------------------------------------------------------ */
 /* Signals                                                             */

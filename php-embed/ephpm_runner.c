@@ -580,10 +580,10 @@ _Noreturn void ephpm_runner_run(const ephpm_pool_t *pool,
     }
     ephpm_process_private();
     ephpm_process_title(pool->process_title, "ephpm-runner");
-    ephpm_process_batch();
     if (!ephpm_runner_attach(pool->jobs, index)) {
         _exit(EPHPM_EXIT_PLACE);
     }
+    ephpm_runner_gives_way(pool->jobs);
     runner.served_max = some_requests(pool->max_requests);
     attach_stores(pool);
     ephpm_sapi_child();

@@ -2,10 +2,15 @@
  * files.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE     /* SCHED_BATCH, gettid */
+#endif
+
 #include "table.h"
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -18,6 +23,9 @@ typedef struct sleeper {
     ephpm_task_t task;
     _Atomic int took;
     _Atomic int stop;
+    bool gives_way;
+    _Atomic int thread;         /* its number */
+    _Atomic int insists;        /* after its last job */
 } sleeper_t;
 
 static void *sleep_for_a_job(void *argument)
@@ -117,8 +125,14 @@ static void *sleep_for_jobs(void *argument)
 {
     sleeper_t *sleeper = argument;
     kvt_assert(ephpm_runner_attach(sleeper->view, sleeper->index));
+    if (sleeper->gives_way) {
+        ephpm_runner_gives_way(sleeper->view);
+    }
+    atomic_store(&sleeper->thread, gettid());
     while (atomic_load(&sleeper->stop) == 0) {
         if (ephpm_task_take(sleeper->view, &sleeper->task, 100)) {
+            kvt_assert(sched_getscheduler(0) == sched_getscheduler(getpid()));
+            atomic_store(&sleeper->insists, (int)sleeper->view->insists);
             runt_serve(&sleeper->task);
         }
     }
@@ -132,7 +146,8 @@ static pthread_t start_sleeper(sleeper_t *sleeper, uint64_t short_us,
                                uint64_t look_us)
 {
     pthread_t thread;
-    *sleeper = (sleeper_t){ .view = runner[0] };
+    *sleeper = (sleeper_t){ .view = runner[0],
+                            .gives_way = sleeper->gives_way };
     ephpm_pulse_set(spawner, EPHPM_PULSE_READY);
     runner[0]->look_us = look_us;
     runner[0]->short_us = short_us;
@@ -152,7 +167,7 @@ static void exchange(void)
 
 START_TEST(who_had_a_short_job_looks_out_for_the_next)
 {
-    sleeper_t sleeper;
+    sleeper_t sleeper = { .gives_way = false };
     pthread_t thread = start_sleeper(&sleeper, A_MINUTE_US, A_MINUTE_US);
     wait_for_bell(0, BELL_ASLEEP);
     for (int i = 0; i < 3; i++) {
@@ -168,7 +183,7 @@ END_TEST
 
 START_TEST(who_had_a_long_job_sleeps_at_once)
 {
-    sleeper_t sleeper;
+    sleeper_t sleeper = { .gives_way = false };
     pthread_t thread = start_sleeper(&sleeper, 0, A_MINUTE_US);
     for (int i = 0; i < 100; i++) {
         exchange();
@@ -192,6 +207,63 @@ START_TEST(what_was_waited_for_long_did_not_come_soon)
     ck_assert(!ephpm_task_take(runner[0], &task, 1));
     ck_assert(runner[0]->soon);
     ephpm_runner_detach(runner[0]);
+}
+END_TEST
+
+/* Where this test has a policy of its own there is nothing to see. */
+static bool wait_for_policy(const sleeper_t *sleeper, int policy)
+{
+    wait_for_bell(0, BELL_ASLEEP);
+    for (int i = 0; i < 100; i++) {
+        if (sched_getscheduler(atomic_load(&sleeper->thread)) == policy) {
+            return true;
+        }
+        kvt_sleep_ms(1);
+    }
+    return false;
+}
+
+START_TEST(who_gives_way_does_so_asleep_and_never_at_a_job)
+{
+    sleeper_t sleeper = { .gives_way = true };
+    pthread_t thread = start_sleeper(&sleeper, 0, 0);
+    bool usual = sched_getscheduler(0) == SCHED_OTHER;
+    ck_assert(!usual || wait_for_policy(&sleeper, SCHED_BATCH));
+    for (int i = 0; i < 20; i++) {
+        exchange();
+    }
+    atomic_store(&sleeper.stop, 1);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
+/* A job for a sleeper that nobody wakes. */
+static void exchange_late(void)
+{
+    uint32_t asleep = BELL_ASLEEP;
+    wait_for_bell(0, BELL_ASLEEP);
+    atomic_compare_exchange_strong(&jobs->bells[0], &asleep, BELL_AWAKE);
+    exchange();
+}
+
+START_TEST(who_was_woken_late_insists_for_some_time)
+{
+    sleeper_t sleeper = { .gives_way = true };
+    pthread_t thread = start_sleeper(&sleeper, 0, 0);
+    bool usual = sched_getscheduler(0) == SCHED_OTHER;
+    for (int i = 0; i < 200 && atomic_load(&sleeper.insists) == 0; i++) {
+        exchange_late();
+        exchange();
+    }
+    ck_assert(!usual || atomic_load(&sleeper.insists) > 0);
+    ck_assert(wait_for_policy(&sleeper, sched_getscheduler(0)));
+    for (int i = 0; i < 2000 && atomic_load(&sleeper.insists) > 0; i++) {
+        wait_for_bell(0, BELL_ASLEEP);
+        exchange();
+    }
+    ck_assert_int_eq(atomic_load(&sleeper.insists), 0);
+    atomic_store(&sleeper.stop, 1);
+    pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -461,7 +533,9 @@ int main(void)
          the_sleeping_runner_with_the_lowest_number_is_woken_alone,
          who_had_a_short_job_looks_out_for_the_next,
          who_had_a_long_job_sleeps_at_once,
-         what_was_waited_for_long_did_not_come_soon);
+         what_was_waited_for_long_did_not_come_soon,
+         who_gives_way_does_so_asleep_and_never_at_a_job,
+         who_was_woken_late_insists_for_some_time);
     WITH(suite, "events", set_up_events,
          an_event_is_raised_once_until_it_is_heard,
          deaths_and_the_pulse_are_told_although_others_seem_to_have);

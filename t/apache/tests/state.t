@@ -79,13 +79,18 @@ my @open = $inherited =~ m{ (\d+) -> (?!/proc/\d+/fd$)(?!$watcher)}mg;
 is "@{ [ grep { $_ > 2 } @open ] }", '', '... nothing but 0, 1 and 2'
     or diag $inherited;
 
-# A runner does not push aside who wakes it (SCHED_BATCH).
+# A runner does not push aside who wakes it for a job, and for no longer
+# (SCHED_BATCH).
 SKIP: {
-    my ($own) = (split ' ', slurp('/proc/self/stat') =~ s/^.*\) //sr)[38];
-    skip 'this test has a scheduling policy of its own', 1 if $own != 0;
-    is php('$stat = file_get_contents("/proc/self/stat"); '
-        . 'echo explode(" ", substr($stat, strrpos($stat, ")") + 2))[38];')
-        ->{body}, threaded() ? 3 : 0, 'the scheduling policy';
+    my $policy = sub { (split ' ', $_[0] =~ s/^.*\) //sr)[38] };
+    skip 'this test has a scheduling policy of its own', 2
+        if $policy->(slurp('/proc/self/stat')) != 0;
+    my $during = php('echo file_get_contents("/proc/self/stat");')->{body};
+    is $policy->($during), 0, 'the scheduling policy is the usual one';
+    my ($pid) = $during =~ /^(\d+)/;
+    my $wanted = threaded() ? 3 : 0;
+    ok wait_until(sub { $policy->(slurp("/proc/$pid/stat")) == $wanted }),
+        '... and while there is no request?';
 }
 
 # The server's signals are the server's.
