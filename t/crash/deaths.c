@@ -293,10 +293,9 @@ static void orphaned(void)
         if (child == 0) {
             atomic_store(&sign->result, (int32_t)getpid());
             atomic_store(&sign->go, 1);
-            for (int i = 0; i < 6000 && !atomic_load(&sign->done); i++) {
-                rig_sleep_us(10000);
+            for (;;) {
+                pause();
             }
-            _exit(0);
         }
         await(&sign->go);
         _exit(0);
@@ -304,7 +303,7 @@ static void orphaned(void)
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
     went_on("dead, while a child of its lives");
-    atomic_store(&sign->done, 1);
+    kill((pid_t)atomic_load(&sign->result), SIGKILL);
     finish();
 }
 

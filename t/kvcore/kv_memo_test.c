@@ -228,7 +228,8 @@ START_TEST(a_noted_slot_that_holds_another_key_now)
 }
 END_TEST
 
-START_TEST(a_key_that_was_split_off_from_its_noted_slot)
+/* @return how many of 64 keys were split off */
+static int split_off(void)
 {
     int64_t sum;
     int moved = 0;
@@ -273,6 +274,18 @@ START_TEST(a_key_that_was_split_off_from_its_noted_slot)
         assert_short(s, key, "after");
         assert_short(other, key, "after");
         kvt_assert_sound(s);
+    }
+    return moved;
+}
+
+START_TEST(a_key_that_was_split_off_from_its_noted_slot)
+{
+    int moved = split_off();
+    /* Which keys are is up to the store's secret, and seldom there is none. */
+    for (int tries = 0; moved == 0 && tries < 100; tries++) {
+        tear_down();
+        set_up();
+        moved = split_off();
     }
     ck_assert_int_gt(moved, 0);
 }

@@ -1,12 +1,17 @@
 /* pool_spawner_test.c - spawners and their broods, over real PHP: who follows
  * whom, PHP that does not start, the slow log, facts, files of the dead. */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE     /* SCHED_BATCH */
+#endif
+
 #include "pool_host.h"
 
 #include "ephpm_facts.h"
 
 #include <check.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,6 +453,25 @@ START_TEST(processes_have_names_and_keep_their_environment)
 }
 END_TEST
 
+/* Before the first job, which may find the processors taken; see wake_test. */
+START_TEST(runners_give_way_while_they_sleep)
+{
+    static const host_options_t options = { 0 };
+
+    host_start(&options);
+    int wanted = sched_getscheduler(0);
+    if (wanted == SCHED_OTHER) {
+        wanted = SCHED_BATCH;
+    }
+    for (double until = host_clock() + PATIENCE_S;
+         !ephpm_runner_lives(host.jobs, 0) ||
+         sched_getscheduler(runner_pid(0)) != wanted;) {
+        ck_assert(host_clock() < until);
+        host_sleep(1);
+    }
+}
+END_TEST
+
 static void write_name(const char *name)
 {
     char path[512];
@@ -545,6 +569,7 @@ int main(void)
     tcase_add_test(tests, a_slow_script_is_traced_and_not_disturbed);
     tcase_add_test(tests, facts_are_published);
     tcase_add_test(tests, processes_have_names_and_keep_their_environment);
+    tcase_add_test(tests, runners_give_way_while_they_sleep);
     tcase_add_test(tests, files_of_dead_submitters_are_removed);
     tcase_set_timeout(tests, 4 * PATIENCE_S);
     suite_add_tcase(suite, tests);
