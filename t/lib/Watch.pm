@@ -31,20 +31,16 @@ use constant {
     STARTED => 19,
 };
 
-sub processes {
-    return map { [ m{(\d+)} ? $1 : (), facts($1) ] } glob '/proc/[0-9]*';
-}
-
 # family(PID, MARK, FILE) -> PID => START, ...: a process, those that it has
 # started, and, for some leave their parents, who has MARK, "NAME=VALUE", in
 # its environment or FILE, as readlink() has it, open.  Each may be undef.
 sub family {
     my ($root, $mark, $file) = @_;
     my (%parent, %started);
-    for (processes()) {
-        my ($pid, @facts) = @$_;
+    for my $pid (map { m{(\d+)$} } glob '/proc/[0-9]*') {
+        my @facts = facts($pid);
         next unless @facts && $facts[STATE] ne 'Z';
-        @parent{$pid} = $facts[PARENT];
+        $parent{$pid} = $facts[PARENT];
         $started{$pid} = $facts[STARTED];
     }
     my %in = defined $root ? ($root => 1) : ();
@@ -76,10 +72,11 @@ sub same {
     return @facts && $facts[STATE] ne 'Z' && $facts[STARTED] == $started;
 }
 
-# doing(PID...) -> a few lines for each: who it is, and where it waits.
+# doing(PID...) -> a few lines for each, in the order of their numbers: who it
+# is, and where it waits.
 sub doing {
     my @lines;
-    for my $pid (@_) {
+    for my $pid (sort { $a <=> $b } @_) {
         my @facts = facts($pid) or next;
         # A line of it could be taken for a test's.
         my $command = slurp("/proc/$pid/cmdline") =~ tr/\0-\x1f\x7f/ /r;

@@ -566,6 +566,9 @@ SKIP: {
     skip 'valgrind is not installed: apt-get install valgrind', 4
         unless $valgrind;
     my $log = "$tmp/valgrind";
+    my $memcheck = "$valgrind --quiet --error-exitcode=99 --leak-check=full"
+        . ' --vgdb=no --show-leak-kinds=definite'
+        . " --errors-for-leak-kinds=definite --log-file='$log'";
     my $status = do {
         local $ENV{USE_ZEND_ALLOC} = 0;
         local $ENV{ZEND_DONT_UNLOAD_MODULES} = 1;
@@ -577,9 +580,7 @@ SKIP: {
         open my $script, '>', "$tmp/all.php" or die $!;
         print $script "<?php $scripts\n";
         close $script;
-        system "$valgrind --quiet --error-exitcode=99 --leak-check=full --vgdb=no"
-            . ' --show-leak-kinds=definite --errors-for-leak-kinds=definite'
-            . " --log-file='$log' '$php' -n -d extension='$module'"
+        system "$memcheck '$php' -n -d extension='$module'"
             . " '$tmp/all.php' >'$tmp/out' 2>&1";
         $?;
     };
@@ -592,9 +593,7 @@ SKIP: {
         my $status = do {
             local $ENV{USE_ZEND_ALLOC} = 0;
             local $ENV{ZEND_DONT_UNLOAD_MODULES} = 1;
-            system "$valgrind --quiet --error-exitcode=99 --leak-check=full --vgdb=no"
-                . ' --show-leak-kinds=definite --errors-for-leak-kinds=definite'
-                . " --log-file='$log' '$php' -n -d extension='$module'"
+            system "$memcheck '$php' -n -d extension='$module'"
                 . " -d pcre.jit=0 '$folder/$name.php'"
                 . " >'$tmp/out' 2>&1";
             $?;

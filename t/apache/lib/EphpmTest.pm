@@ -76,7 +76,7 @@ sub send_request {
 sub where_it_hangs {
     my $pid = eval { server_pid() } or return '';
     my %family = family($pid);
-    return join '', map { "# $_\n" } doing(sort { $a <=> $b } keys %family);
+    return join '', map { "# $_\n" } doing(keys %family);
 }
 
 sub fill {
